@@ -38,30 +38,38 @@ class Graph:
     refused: pl.DataFrame = field(default_factory=partial(pl.DataFrame, schema=REFUSED))  # second unique values (P5)
     shared: pl.DataFrame = field(default_factory=partial(pl.DataFrame, schema=SHARED))  # what links nothing (P4)
     cut: pl.DataFrame = field(default_factory=partial(pl.DataFrame, schema=CUT))  # what lost its links (P6)
+    before: pl.Series | None = None  # UInt32: the row of each identity among ``known``, null for one that is not there
 
 
 def identity_graph(
-    records: Sequence[Records], namespaces: Mapping[str, Namespace], limits: IdentityGraphLimits, kind: GraphKind
+    records: Sequence[Records],
+    namespaces: Mapping[str, Namespace],
+    limits: IdentityGraphLimits,
+    kind: GraphKind,
+    known: pl.DataFrame | None = None,
 ) -> Graph:
     """The graph of these records: of the record sources of a merge policy, and of its event sources.
 
     The rules apply in the order P2 (which the records have behind them), P4, P5, P6. With the kind ``none`` each
     primary identity is a graph, and none of these rules applies: its map has the identities of its fragments, only it
-    leads to the graph, and events link nothing.
+    leads to the graph, and events link nothing. ``known`` are the identities of the build before, sorted by
+    ``namespace`` and ``id`` (String): with them most identities need no sorting, and ``Graph.before`` is there.
     """
-    identities, links, fragments = numbered(records)
+    found = numbered(records, known)
+    identities, links, fragments = found.identities, found.links, found.fragments
     if kind == "none":
         graphs = _graphs(pl.int_range(identities.height, dtype=NUMBER_TYPE, eager=True), fragments)
         maps = _maps_of_fragments(records, links, fragments, graphs)
-        return Graph(_with_graphs(identities, graphs, fragments), maps, _of_fragments(graphs, fragments), links)
+        named = _with_graphs(identities, graphs, fragments)
+        return Graph(named, maps, _of_fragments(graphs, fragments), links, before=found.before)
     shared = shared_identities(identities, links, namespaces, limits.max_links)
     linking = without(links, shared["identity"])
     labels = components(identities.height, linking)
     labels, refused = taken_apart(identities, linking, labels, namespaces)
     labels, gone = cut(identities, linking, labels, namespaces, limits.max_identities)
     graphs = _graphs(labels, fragments)
-    found = _with_graphs(identities, graphs, fragments)
-    return Graph(found, _maps(graphs), _of_fragments(graphs, fragments), links, refused, shared, gone)
+    named, of_fragments = _with_graphs(identities, graphs, fragments), _of_fragments(graphs, fragments)
+    return Graph(named, _maps(graphs), of_fragments, links, refused, shared, gone, found.before)
 
 
 def _of_fragments(graphs: pl.Series, fragments: Sequence[pl.Series]) -> tuple[pl.Series, ...]:

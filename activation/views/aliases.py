@@ -32,12 +32,12 @@ class Chains:
         of ids in that build, or before it, is asked by nobody any more. An alias whose id is given again is none.
         """
         number = pl.lit(build, dtype=pl.UInt32).alias("build")
-        held = ids.profiles[PROFILE_ID].implode()
         aliases = pl.concat([self.aliases, ids.merged.select("alias", PROFILE_ID, number)])
         splits = pl.concat([self.splits, ids.split.select(PROFILE_ID, "new_id", number)])
         if oldest_named is not None:
             aliases, splits = (each.filter(pl.col("build") > oldest_named) for each in (aliases, splits))
-        aliases = aliases.filter(~pl.col("alias").is_in(held))
+        if not aliases.is_empty():  # else all ids of the build would be hashed in vain
+            aliases = aliases.filter(~pl.col("alias").is_in(ids.profiles[PROFILE_ID].implode()))
         return Chains(aliases.sort("alias"), splits.sort("build", PROFILE_ID, "new_id"))
 
     def resolved(self, policy: str, build: int) -> Lineage:

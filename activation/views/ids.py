@@ -55,18 +55,27 @@ class Ids:
 
 
 def decide(
-    identities: pl.DataFrame, namespaces: Mapping[str, Namespace], kept: KeptIds, build: int, id_key: str = ""
+    identities: pl.DataFrame,
+    namespaces: Mapping[str, Namespace],
+    kept: KeptIds,
+    build: int,
+    id_key: str = "",
+    *,
+    rows_before: pl.Series | None = None,
 ) -> Ids:
     """The ids of the graphs of a build (P7).
 
     ``identities`` has the columns ``IDENTITIES``; each graph with a fragment has an identity that leads to it, others
     have none. ``build`` is the number of the build; with ``id_key``, ids are made with that key.
+    ``rows_before``, where known, has the row of each identity in ``kept.identities`` (UInt32), null for a new one.
     """
     leading = identities.select(*IDENTITIES)
     if leading["graph"].null_count():
-        leading = engine.collect(leading.lazy().filter(pl.col("graph").is_not_null()))
+        is_leading = leading["graph"].is_not_null()
+        leading = leading.filter(is_leading)
+        rows_before = rows_before if rows_before is None else rows_before.filter(is_leading)
     leading = leading.rechunk()  # to gather ten times as fast
-    held = _held(leading, kept)
+    held = _held(leading, kept, rows_before)
     parts = _parts(held)
     survivors, merged = _after_merges(_after_splits(leading, held, parts, namespaces, kept), kept)
     new = new_ids(_without_id(leading, survivors), ranks(namespaces), survivors["profile_id"], id_key)
@@ -75,9 +84,13 @@ def decide(
     return Ids(profiles, merged, _split(parts, new, kept))
 
 
-def _held(leading: pl.DataFrame, kept: KeptIds) -> pl.DataFrame:
+def _held(leading: pl.DataFrame, kept: KeptIds, before: pl.Series | None) -> pl.DataFrame:
     """The identities that led to a profile and lead to a graph: ``row`` of ``leading``, ``profile``, ``graph``."""
-    rows = _found(leading, kept.identities)
+    if before is None:
+        rows = _found(leading, kept.identities)
+    else:
+        row = before.is_not_null().arg_true().cast(pl.UInt32)
+        rows = pl.DataFrame([row.alias("row"), before.drop_nulls().alias("other")])
     profiles = kept.identities["profile"].gather(rows["other"])
     return pl.DataFrame([rows["row"], profiles, leading["graph"].gather(rows["row"])])
 
@@ -150,7 +163,11 @@ def _after_merges(given: pl.DataFrame, kept: KeptIds) -> tuple[pl.DataFrame, pl.
 
 def _without_id(leading: pl.DataFrame, survivors: pl.DataFrame) -> pl.DataFrame:
     """The identities of graphs that no id of before was given to."""
-    return leading.join(survivors.select("graph"), on="graph", how="anti") if survivors.height else leading
+    if not survivors.height:
+        return leading
+    count = int(leading["graph"].max()) + 1  # type: ignore[arg-type]
+    has_id = pl.repeat(False, count, dtype=pl.Boolean, eager=True).scatter(survivors["graph"], True)
+    return leading.filter(~has_id.gather(leading["graph"]))
 
 
 def _split(parts: pl.DataFrame, new: pl.DataFrame, kept: KeptIds) -> pl.DataFrame:

@@ -79,8 +79,8 @@ def make(
     policy, namespaces = workspace.merge_policies[place.policy], workspace.namespaces
     columns = attributes([each for each in sources if not each.source.is_events])
     records = [read_records(each, namespaces, is_blocked=is_blocked) for each in sources]
-    graph = identity_graph(records, namespaces, workspace.identity_graph, policy.graph)
-    ids = decide(graph.identities, namespaces, before.ids, place.number, workspace.id_key)
+    graph = identity_graph(records, namespaces, workspace.identity_graph, policy.graph, before.ids.identities)
+    ids = decide(graph.identities, namespaces, before.ids, place.number, workspace.id_key, rows_before=graph.before)
     chains = before.chains.after(ids, place.number, before.oldest_named)
     del before  # as large as what follows
     stats = stats_of(graph, records, ids, columns)

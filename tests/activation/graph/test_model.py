@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 from unittest.mock import patch
 
+import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.graph_model import Files, Told, graphs_of, graphs_without_links, links_of, oldest_of, records_of
@@ -14,7 +15,7 @@ from support.graph_worlds import AT, NAMESPACES, as_links, as_told, opened, worl
 from support.shop import quick_folder
 
 from muster.activation.graph.build import Graph, identity_graph
-from muster.activation.model.sources import IdentityGraphLimits
+from muster.activation.model.sources import GraphKind, IdentityGraphLimits
 from muster.activation.sources import batches
 from muster.activation.sources.records import Records, read_records
 
@@ -89,6 +90,31 @@ def test_a_graph_does_not_depend_on_the_order_of_files_and_rows(chance: Random, 
     one, other = graphs
     for name in ("identities", "maps", "refused", "shared", "cut"):
         assert getattr(one, name).equals(getattr(other, name)), name
+
+
+@settings(max_examples=25)
+@given(CHANCES, LIMITS)
+def test_a_graph_does_not_depend_on_what_was_known(chance: Random, limits: IdentityGraphLimits) -> None:
+    """P3, P7: a graph that is made with the identities of another day is the one that is made without, and has the row
+    of each identity among these.
+    """
+    files, others = world(chance, 8), world(chance, chance.randint(1, 8))
+    with quick_folder() as root:
+        found = read(files, root / "now")
+        earlier = identity_graph(read(others, root / "then"), NAMESPACES, limits, "private").identities
+    known = earlier.filter([chance.random() < 0.8 for _ in range(earlier.height)])
+    rows = {pair: row for row, pair in enumerate(known.select("namespace", "id").iter_rows())}
+    kinds: tuple[GraphKind, ...] = ("private", "none")
+    for kind in kinds:
+        one = identity_graph(found, NAMESPACES, limits, kind)
+        other = identity_graph(found, NAMESPACES, limits, kind, known)
+        for name in ("identities", "maps", "links", "refused", "shared", "cut"):
+            assert getattr(one, name).equals(getattr(other, name)), name
+        assert all(map(pl.Series.equals, one.fragment_graphs, other.fragment_graphs))
+        assert one.before is None
+        pairs = other.identities.select("namespace", "id").iter_rows()
+        assert other.before is not None
+        assert other.before.to_list() == [rows.get(pair) for pair in pairs]
 
 
 def _shuffled(files: Files, chance: Random) -> Files:

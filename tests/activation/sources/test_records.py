@@ -231,7 +231,7 @@ def test_two_identities_with_one_key_are_told_apart(inputs: Inputs, monkeypatch:
     def colliding(ids: pl.Expr, namespace: str, seed: int) -> pl.Expr:
         return pl.lit(7, dtype=pl.UInt64) + ids.str.len_bytes() * 0 if seed < 2 else make(ids, namespace, seed)
 
-    for module in ("sources.identity_keys", "sources.keyed", "graph.numbers"):
+    for module in ("sources.identity_keys", "sources.keyed", "graph.numbers", "graph.known_order"):
         monkeypatch.setattr(f"muster.activation.{module}.key", colliding)
     found = read(inputs, source, rows)
     assert found.seed == 2
@@ -240,3 +240,5 @@ def test_two_identities_with_one_key_are_told_apart(inputs: Inputs, monkeypatch:
     assert [each.seed for each in apart] == [0, 0]
     assert built(*apart).identities.equals(expected[1].identities)
     assert built(*apart, found).identities.height == 6
+    known = pl.DataFrame({"namespace": ["CRMID"], "id": ["c"]})
+    assert identity_graph(apart, NAMESPACES, DEFAULT_LIMITS, "private", known).maps.equals(expected[1].maps)
