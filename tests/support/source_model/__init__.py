@@ -4,8 +4,8 @@ Nothing here knows how the tool works. What sources hold at an instant becomes r
 view, and a view is a snapshot of ``support.model``, which says who is in an audience and what files hold. Where the
 contract leaves a choice open, the choice is named below:
 
-- An event without a primary identity is left out as a record is (P1) and links nothing; it comes to a profile by its
-  other identities still (P9: "primary or not").
+- An event without a primary identity links its others, as events make no fragment (P3), and comes to a profile by them
+  (P9: "primary or not").
 - Links are ordered "by text" as their two ends are: the end with the smaller (namespace, id) first.
 - "Oldest" of identities (P6, P7) is the age of the oldest record or event that holds them now.
 - A part of a split has a fragment (only such graphs have ids); an id whose identities are in no such graph is gone.

@@ -44,7 +44,7 @@ def view_at(setup: Setup, policy: MergePolicy, files: Mapping[str, Sequence[File
     if policy.graph == "none":
         people = _by_primary(setup, records, ids)
     else:
-        graph = graph_of([*records, *(each for each in events if each.primary)], setup.namespaces, setup.limits)
+        graph = graph_of([*records, *events], setup.namespaces, setup.limits)
         primaries = {each.primary for each in records}
         people = ids.give(graph, [each for each in graph.graphs if each & primaries])
     view = View(at, ids.build, events=events, records=records)
