@@ -79,8 +79,8 @@ def build_namespaces(document: Document, model: SettingsModel) -> dict[str, Name
 
 def _namespace(document: Document, name: str, model: NamespaceModel | None) -> Namespace:
     path, model = ("namespaces", name), model or NamespaceModel()
-    if name != name.strip() or not name.isprintable():
-        expected = "a name on one line, without blanks around it"
+    if name != name.strip() or not name.isprintable() or ":" in name:
+        expected = "a name on one line, without blanks around it, and without ':', which divides it from an id"
         document.report(path, f"{name!r} is not the name of a namespace; expected {expected}")
     steps = tuple(each for each in model.normalize or () if each)
     if steps:

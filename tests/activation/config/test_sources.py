@@ -238,6 +238,7 @@ def test_two_sources_may_have_one_path(tmp_path: Path) -> None:
         ("muster.yml", "[trim, lo", "[hash_unless_hashed, lo", 4, "namespaces.Email.normalize", "the last"),
         ("muster.yml", "Card: {}", 'Card: {pattern: "[0-9"}', 5, "namespaces.Card.pattern", "unclosed character class"),
         ("muster.yml", "Card: {}", 'Card: {pattern: "a)(b"}', 5, "namespaces.Card.pattern", "unopened group"),
+        ("muster.yml", "Card: {}", 'Card: {}\n  "Ca:rd": {}', 6, "namespaces.Ca:rd", "and without ':'"),
         ("muster.yml", "Card: {}", "Card: {uniqe: true}", 5, "namespaces.Card.uniqe", "did you mean 'unique'?"),
         ("muster.yml", "max_identities: 60", "max_links: 0", 6, "identity_graph.max_links", "at least 1"),
         ("muster.yml", "[crm, loyalty]", "[crn, loyalty]", 8, "merge_policies.crm-view.attributes.precedence[0]",
