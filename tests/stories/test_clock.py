@@ -147,6 +147,7 @@ def test_a_rewind_brings_the_next_slots_back_and_resends_nobody(tmp_path: Path) 
         "activations": 0,
         "failures": 0,
         "runs": 2,
+        "builds": 0,
     }
     assert shop.memberships() == {
         "a": "exited 2026-11-02T06:00:00Z",

@@ -95,7 +95,7 @@ def test_when_the_only_policy_fails_nothing_is_evaluated(tmp_path: Path) -> None
     stale = shop.muster("evaluate", "--at", "2026-11-22T02:00Z")
     assert stale.code == 2
     assert "max_age in sources/crm.yml" in stale.err
-    assert "max_age in sources/crm.yml allows 30h" in shop.muster("status", "--at", "2026-11-22T02:00Z").out
+    assert "max_age in sources/crm.yml allows 30 h" in shop.muster("status", "--at", "2026-11-22T02:00Z").out
     assert shop.muster("run", "--at", "2026-11-22T05:00Z").code == 2
     assert shop.runs() == []
     assert "crm" in shop.ok("validate", "--at", "2026-11-22T02:00Z").err  # a remark
