@@ -291,9 +291,13 @@ def _lacking(case: Case, profile: str) -> str | None:
 
 
 def _identified(case: Case, profile: str) -> bool:
-    """X2: whether a column by which the preset's receiver knows people has a value; identities had one to be here."""
+    """X2: whether a column by which the preset's receiver knows people has a value; identities had one to be here, and
+    the status and its time always do.
+    """
     return any(
-        each.source.startswith(NAMESPACE) or case.value(each, profile) not in {None, ""}
+        each.source.startswith(NAMESPACE)
+        or each.source in {STATUS, TIME}
+        or case.value(each, profile) not in {None, ""}
         for each in case.activation.identifying
     )
 
