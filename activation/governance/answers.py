@@ -4,7 +4,7 @@ A fragment's values take the place of the merged ones, leaf by leaf; its nulls s
 merged values are made of the named sources alone, in the order of P8.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
@@ -20,12 +20,11 @@ from muster.activation.profiles.opened import Opened
 from muster.activation.profiles.opened_policy import OpenedPolicy
 from muster.activation.profiles.positions import nulls
 from muster.activation.rules.expressions import Value
-from muster.activation.sources.fragments import read_fragments
 from muster.activation.sources.keyed import RECORD
 from muster.activation.values.known_columns import Columns
 from muster.activation.views.attributes import Attributes, attributes
 from muster.activation.views.first_values import ROW_TYPE, Order, first_values
-from muster.activation.views.newest_first import PlacedFragments, in_order
+from muster.activation.views.view import FRAGMENTS
 
 K = TypeVar("K")
 
@@ -35,9 +34,7 @@ class Answers:
 
     def __init__(self, workspace: Workspace, opened: OpenedPolicy) -> None:
         self._opened, self._roster = opened, opened.roster
-        self._namespaces = workspace.namespaces
-        self._policy = workspace.merge_policies[opened.policy]
-        self._sources = record_sources(self._policy, workspace.sources)
+        self._sources = record_sources(workspace.merge_policies[opened.policy], workspace.sources)
 
     def columns_of(self, consent_from: Sequence[str]) -> Columns:
         """The columns that a policy may name: those of the merged profiles, or what the named sources give of them.
@@ -47,8 +44,7 @@ class Answers:
         known = self._roster.snapshot.columns
         if not consent_from:
             return known
-        chosen = [table for table, _ in self._tables(consent_from)]
-        held = {name for each in chosen for name in (*self._attributes.tables[each].columns,)}
+        held = {name for each in self._chosen(consent_from) for name in self._attributes.tables[each].columns}
         kept = {name: dtype for name, dtype in known.types.items() if name in held}
         return Columns(kept, known.unusable)
 
@@ -60,14 +56,14 @@ class Answers:
         names = sorted({name for value in bound.values() for name in _read_by(value)})
         merged = self._merged(names, consent_from) if consent_from else self._of_profiles(names)
         found = _evaluated(merged, bound)
-        for number, placed in self._tables(consent_from):
+        for number in self._chosen(consent_from):
             said = self._said(number, names)
             if not said.width:
                 continue
             rows = said.select(pl.any_horizontal(pl.all().is_not_null()).alias("speaks")).to_series().arg_true()
             if rows.is_empty():
                 continue
-            profiles = placed.profiles.gather(rows)
+            profiles = self._by_source[number]["profile"].gather(rows)
             whole = _overlaid(said[rows], merged[profiles])
             for key, lets_through in _evaluated(whole, bound).items():
                 found[key] = found[key].scatter(profiles.filter(~lets_through).unique(), values=False)
@@ -75,35 +71,24 @@ class Answers:
 
     # Fragments
 
-    def _tables(self, consent_from: Sequence[str]) -> Iterator[tuple[int, PlacedFragments]]:
-        """The position and the fragments of each source that counts."""
-        for number, (source, placed) in enumerate(zip(self._sources, self._placed, strict=True)):
-            if not consent_from or source.id in consent_from:
-                yield number, placed
+    def _chosen(self, consent_from: Sequence[str]) -> list[int]:
+        """The positions of the sources that count."""
+        return [place for place, each in enumerate(self._sources) if not consent_from or each.id in consent_from]
 
     @cached_property
     def _attributes(self) -> Attributes:
         return attributes([self._opened.source(each) for each in self._sources])
 
     @cached_property
-    def _placed(self) -> list[PlacedFragments]:
-        """The fragments of each source that are part of a profile, with the rows of their profiles."""
-        forgotten = self._opened.forgotten
-        is_blocked = forgotten.are_identities if forgotten else None
-        found = []
-        for source in self._sources:
-            opened = self._opened.source(source)
-            fragments = read_fragments(opened, self._namespaces, is_blocked=is_blocked)
-            profiles = self._rows_of(fragments)
-            known = profiles.is_not_null()
-            found.append(PlacedFragments(opened, fragments.filter(known), profiles.filter(known)))
-        return found
+    def _fragments(self) -> pl.DataFrame:
+        """The fragments as the build kept them, of ``newest_first.FRAGMENTS``: profiles are rows of the roster."""
+        return engine.collect(self._opened.view.graph_file(FRAGMENTS))
 
-    def _rows_of(self, identities: pl.DataFrame) -> pl.Series:
-        """The roster row (UInt32) of the profile that each primary identity leads to; null for none."""
-        numbers = self._opened.leads.of_identities(identities)
-        rows = self._roster.rows.gather(numbers)
-        return rows.to_frame("row").select(pl.when(pl.col("row") < self._roster.present).then("row"))["row"]
+    @cached_property
+    def _by_source(self) -> list[pl.DataFrame]:
+        """The fragments of each source, by their records."""
+        places = range(len(self._sources))
+        return [self._fragments.filter(pl.col("source") == place).sort(RECORD) for place in places]
 
     def _said(self, number: int, names: Sequence[str]) -> pl.DataFrame:
         """The values of a source's fragments, in their order, in those of some columns that the source has."""
@@ -115,7 +100,7 @@ class Answers:
         plan = table.table.frame().with_row_index(ROW)  # a column without values is one value, whatever the rows are
         with blamed(lambda: table.table.parts):
             read = engine.collect(plan.select(ROW, *(of_all[name].cast(types[name]) for name in asked)))
-        return read.drop(ROW)[self._placed[number].fragments[RECORD]]
+        return read.drop(ROW)[self._by_source[number][RECORD]]
 
     # Merged values
 
@@ -132,29 +117,28 @@ class Answers:
     def _merged(self, names: Sequence[str], consent_from: Sequence[str]) -> pl.DataFrame:
         """The values that the named sources alone give to all profiles, by roster row (P8, G4)."""
         types = self._roster.snapshot.columns.types
-        chosen = list(self._tables(consent_from))
-        said = [self._said(number, names) for number, _ in chosen]
+        chosen = self._chosen(consent_from)
+        said = [self._said(number, names) for number in chosen]
         whole = pl.concat([pl.DataFrame(schema={name: types[name] for name in names}), *said], how="diagonal")
-        placed = [each for _, each in chosen]
-        ordered = in_order(placed, self._policy, self._namespaces)
+        ordered = self._fragments.filter(pl.col("source").is_in(chosen))
         starts = (ordered["profile"] != ordered["profile"].shift(1)).fill_null(value=True)
         groups = (starts.cum_sum().cast(ROW_TYPE) - 1).cast(ROW_TYPE)
         profiles = ordered["profile"].filter(starts)
-        order = Order(_positions(ordered, placed), groups, len(profiles))
+        order = Order(_positions(ordered, chosen), groups, len(profiles))
         by_profile = nulls(ROW_TYPE, self._roster.present).scatter(
             profiles, pl.int_range(len(profiles), dtype=ROW_TYPE, eager=True)
         )
         return self._by_row([first_values(whole[name], order).gather(by_profile) for name in names])
 
 
-def _positions(ordered: pl.DataFrame, placed: Sequence[PlacedFragments]) -> pl.Series:
-    """The position of each fragment (UInt32) in the frame of all values, source after source."""
+def _positions(ordered: pl.DataFrame, sources: Sequence[int]) -> pl.Series:
+    """The position of each fragment (UInt32) in the frame of all values: source after source, by their records."""
     found, before = nulls(ROW_TYPE, ordered.height), 0
-    for number, each in enumerate(placed):
+    for number in sources:
         mine = (ordered["source"] == number).arg_true()
-        records = each.fragments[RECORD]  # ascending
-        found = found.scatter(mine, (records.search_sorted(ordered[RECORD].gather(mine)) + before).cast(ROW_TYPE))
-        before += len(records)
+        places = ordered[RECORD].gather(mine).rank("ordinal").cast(ROW_TYPE) - 1  # each record is one fragment
+        found = found.scatter(mine, (places + before).cast(ROW_TYPE))
+        before += len(mine)
     return found
 
 

@@ -124,7 +124,10 @@ def _connected(graph: Graph, number: int) -> tuple[pl.Series, pl.DataFrame]:
 
 
 def _map_of(graph: Graph, number: int) -> tuple[pl.Series, pl.DataFrame]:
-    """The same with ``graph: none``: the identities of the fragments of a primary identity, and its links to them."""
+    """With ``graph: none``: the identities of the fragments of a primary identity, and all links of it, which hold.
+
+    The result is as of ``_connected``; an identity that leads to no profile stands alone.
+    """
     own = pl.Series("identity", [number], dtype=NUMBER_TYPE)
     label = graph.identities["graph"][number]
     members = own if label is None else graph.maps.filter(pl.col("graph") == label)["identity"]
