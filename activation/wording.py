@@ -31,8 +31,3 @@ def named(character: str) -> str:
     """A character as Unicode names it: ``U+20AC (EURO SIGN)``."""
     name = unicodedata.name(character, "")
     return f"U+{ord(character):04X}" + (f" ({name})" if name else "")
-
-
-def profiles_of(policy: str) -> str:
-    """The profiles that a merge policy makes, in messages."""
-    return f"the profiles of the merge policy {policy!r}"

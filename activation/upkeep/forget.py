@@ -54,11 +54,6 @@ class ForgottenPeople:
     unknown_runs: int = 0  # runs that delivered files and have no record of their rows
     aside: tuple[str, ...] = ()  # folders of the state that a repair or a restore put aside
 
-    @property
-    def by_hand(self) -> tuple[ToldOf, ...]:
-        """The receivers that nobody but the user can tell."""
-        return tuple(each for each in self.receivers if each.how == "hand")
-
 
 def forget(session: Session, person: Person, *, everybody: bool = False, even_unknown: bool = False) -> ForgottenPeople:
     """Forget a person: exclude from now on, and erase from the state. With the lock held.

@@ -63,11 +63,6 @@ class Rewound:
     runs: int = 0
     builds: int = 0
 
-    @property
-    def is_nothing(self) -> bool:
-        """Whether no record had a time later than the instant."""
-        return self == Rewound(self.to)
-
 
 @dataclass
 class _Work:

@@ -32,11 +32,6 @@ class Attributes:
         """The attributes over the frame of one source's table, null where the source lacks one."""
         return conformed(self.tables[source], self.columns)
 
-    def given_by(self, source: int) -> list[pl.Expr]:
-        """Those of ``of`` that the source has."""
-        held = self.tables[source].columns
-        return [each for each, name in zip(self.of(source), self.columns.types, strict=True) if name in held]
-
 
 def attributes(sources: Sequence[OpenedSource]) -> Attributes:
     """The attributes that these sources give, in the order in which ties count.

@@ -20,7 +20,3 @@ class Lineage:
     build: int  # the number of the build
     aliases: pl.DataFrame  # of ``ALIASES``, each alias once; no alias is the id of a profile of this build
     splits: pl.DataFrame  # of ``SPLITS``: of this build, and of builds since the oldest delivered set
-
-    def splits_after(self, build: int) -> pl.DataFrame:
-        """The splits in later builds than ``build``."""
-        return self.splits.filter(pl.col("build") > build)

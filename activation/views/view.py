@@ -20,7 +20,6 @@ from muster.activation.state.files import State
 from muster.activation.views.aliases import Chains
 from muster.activation.views.ids import KeptIds
 from muster.activation.views.lineage import Lineage
-from muster.activation.wording import profiles_of
 
 IDS, IDENTITIES, FRAGMENTS = "ids", "identities", "fragments"  # files of the graph of a build
 ALIASES, SPLITS = "aliases", "splits"
@@ -67,7 +66,7 @@ class View:
     @property
     def name(self) -> str:
         """The view in messages."""
-        return profiles_of(self.policy)
+        return f"the profiles of the merge policy {self.policy!r}"
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:
