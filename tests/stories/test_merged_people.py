@@ -137,6 +137,20 @@ def test_three_days_of_merges_and_splits(tmp_path: Path) -> None:
             assert path.read_bytes() == delivered
 
 
+def test_a_merge_is_told_once(tmp_path: Path) -> None:
+    """P11: once a merge was told, the survivor is sent no more for it, though others merge on a later day."""
+    shop = club(tmp_path, "id", "identity")
+    hold(shop, "crm", FRIDAY, ("C1", "c1@x"), ("C2", "c2@x"))
+    cards(shop, FRIDAY, K1="k1@x", K2="k2@x")
+    sent(shop, FRIDAY)
+    cards(shop, SATURDAY, K1="c1@x")
+    assert sent(shop, SATURDAY)["identity"] == ["+c1@x", "-k1@x"]
+    cards(shop, SUNDAY, K2="c2@x")
+    assert sent(shop, SUNDAY)["identity"] == ["+c2@x", "-k2@x"]
+    assert counts(shop, "received", "realized", "merged") == {(1, 1, 1)}
+    assert receivers_hold_the_members(shop, SUNDAY)
+
+
 def test_who_is_new_and_who_was_not_delivered(tmp_path: Path) -> None:
     """A record that is new joins a delivered person without a merge: identities changed (X3c). A person who had an id,
     and was in no audience, merges: the delivered one is told, and nobody exits.

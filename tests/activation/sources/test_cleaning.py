@@ -54,3 +54,11 @@ def test_a_namespace_that_nobody_declared_has_the_defaults() -> None:
     """P2: identity maps may hold other namespaces; these are of type other, priority 9, not unique."""
     assert namespace_of(BUILT_IN, "Loyalty") == Namespace("Loyalty", "other", 9)
     assert namespace_of(BUILT_IN, "Email") is BUILT_IN["Email"]
+
+
+@pytest.mark.parametrize("word", ["null", "none", "undefined", "anonymous", "invalid", "unknown", "nan", "0", "n/a"])
+def test_words_that_name_nobody(word: str) -> None:
+    """P2: these words are dropped in every namespace, in any case, and only as whole ids."""
+    for text in (word, word.upper(), f" {word.title()} "):
+        assert found(Namespace("Card"), text) == (None, "built_in")
+    assert found(Namespace("Card"), f"{word}1")[1] is None

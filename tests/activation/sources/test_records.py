@@ -50,6 +50,15 @@ def read(inputs: Inputs, source: Source, *frames: pl.DataFrame, **keys: Any) -> 
     return read_records(opened(inputs, source), NAMESPACES, **keys)
 
 
+@pytest.mark.parametrize(("phones", "linked"), [(19, 190), (20, 0)])
+def test_a_record_with_more_than_20_identities_links_nothing(inputs: Inputs, phones: int, linked: int) -> None:
+    """P2, P3: of 20 identities of a record every pair is a link; with one more none is, and the record is counted."""
+    source = replace(CRM, identities=(PRIMARY, SourceIdentity("phones", "Phone")))
+    records = read(inputs, source, pl.DataFrame({"id": [7], "phones": [[f"+{number}" for number in range(phones)]]}))
+    assert (records.links.height, records.counts.too_many) == (linked, int(linked == 0))
+    assert records.fragments.height == 1
+
+
 def pairs(records: Records) -> set[tuple[str, str]]:
     return set(records.identities.select("namespace", "id").iter_rows())
 
