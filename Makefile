@@ -22,7 +22,7 @@ PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 # What requirements/*.txt pins, and then the checkout: it is built by the pinned hatchling, not by one that pip fetches.
 PINNED := $(PIP_INSTALL) --require-hashes --requirement
 CHECKOUT := $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
-EXTRAS := dev,s3,azure,gcs,sftp,pgp
+EXTRAS := dev,s3,azure,gcs,sftp,pgp,kinesis,event_hubs
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -41,7 +41,7 @@ test-newest: .venv/.installed-dev .venv/.servers  ## run the tests with the newe
 	@echo "installing the newest releases into .venv/newest"
 	@$(BIN)/python -m venv --clear .venv/newest
 	@.venv/newest/bin/python $(PIP_INSTALL) --editable '.[$(EXTRAS)]'
-	@ln -s ../azurite ../csv-parse .venv/newest
+	@ln -s ../azurite ../csv-parse ../rhea .venv/newest
 	@.venv/newest/bin/python -m pytest $(PYTEST_ARGS)
 
 test-oldest: .venv/.installed-dev .venv/.servers  ## run the tests with the oldest releases that pyproject.toml allows
@@ -49,7 +49,7 @@ test-oldest: .venv/.installed-dev .venv/.servers  ## run the tests with the olde
 	@$(BIN)/python -m venv --clear .venv/oldest
 	@.venv/oldest/bin/python $(PINNED) requirements/oldest.txt
 	@.venv/oldest/bin/python $(CHECKOUT)
-	@ln -s ../azurite ../csv-parse .venv/oldest
+	@ln -s ../azurite ../csv-parse ../rhea .venv/oldest
 	@.venv/oldest/bin/python -m pytest $(PYTEST_ARGS)
 
 soak: .venv/.installed-dev .venv/.servers  ## many more random histories, kills and spoiled inputs than the tests have; takes an hour or two
@@ -106,7 +106,7 @@ clean:  ## remove everything that make made, .venv too
 	@.venv/tools/bin/python $(PINNED) requirements/tools.txt || { rm -rf .venv/tools; exit 1; }
 	@touch $@
 
-# What tests talk to and no Python package brings: sshd, gpg, PostgreSQL and others from Debian, Azurite and csv-parse from npm.
+# What tests talk to and no Python package brings: sshd, nginx, gpg, PostgreSQL and others from Debian, Azurite, rhea and csv-parse from npm.
 .venv/.servers: .ci/programs .ci/servers .venv/.created
 	@.ci/programs
 	@.ci/servers

@@ -164,6 +164,40 @@ class Baseline:
 
 
 @dataclass(frozen=True)
+class MessageBaseline:
+    """The delivered rows of an activation that sends messages: where they are, and of which place they are (V2)."""
+
+    destination: str
+    activation: str
+    run_id: str  # the run that moved them last
+    stored: StoredFile
+    profiles: int  # rows
+    members: int  # rows that hold a mapped audience as realized
+    at: datetime  # the slot of that run
+    place_digest: str
+    place: str  # without credentials
+    made: dict[str, Any]  # what the columns of the file mean: audiences, aliases, mapping (``profile_changes``)
+    policy: str | None = None  # the merge policy by whose build the ids were made (P11); None with ``profiles.path``
+    build: int | None = None  # the number of that build
+
+    @property
+    def key(self) -> str:
+        """``destination/activation``."""
+        return f"{self.destination}/{self.activation}"
+
+
+@dataclass(frozen=True)
+class Look:
+    """The last time that a command looked whether an activation has something to send (V1)."""
+
+    destination: str
+    activation: str
+    at: datetime
+    fingerprint: str | None = None  # of all that the look depended on, if it found nothing to send
+    until: datetime | None = None  # the instant from which the look counts no more, whatever the fingerprint
+
+
+@dataclass(frozen=True)
 class PlannedFile:
     """A file of a run: staged as ``temporary``, published as ``path``; both relative to the destination's root."""
 
@@ -175,6 +209,15 @@ class PlannedFile:
     sha256: str | None = None
     clear_size: int | None = None  # of an encrypted file: bytes before encryption
     clear_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class RunAudience:
+    """A mapped audience of a run that sends messages, and the evaluation whose members it had (V11)."""
+
+    id: str
+    alias: str | None = None
+    evaluated_at: datetime | None = None  # None of an audience that was not evaluated yet
 
 
 @dataclass(frozen=True)
@@ -222,6 +265,14 @@ class Run:
     governance: str | None = None  # key in ``inputs``: the policies that were applied, and the labels (G7)
     merged: int | None = None  # delivered ids that became aliases (P11); None with ``profiles.path``
     split: int | None = None  # profiles that came out of delivered ones (P11)
+    audiences: tuple[RunAudience, ...] | None = None  # of a run that sends messages (V11); else None
+    messages: int | None = None  # entries that were sent (V11)
+    requests: int | None = None
+    by_trigger: dict[str, int] | None = None  # profiles by the first of consent, membership, identity, attributes
+    resent: int | None = None  # profiles that may have been sent twice, under one key and with the same bytes (V8)
+    compared: int | None = None  # the number of the run's comparison, from 1: a kill may ask for a fresh one (V8)
+    outbox: dict[str, Any] | None = None  # the files of the outbox with sizes and checksums; None once it is removed
+    answers: dict[str, int] | None = None  # requests by how they were answered (V10)
     visible: bool | None = None  # whether all files appeared, in a folder of this machine: readers may have them
     files: tuple[PlannedFile, ...] = field(default=(), compare=False)
 

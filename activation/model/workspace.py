@@ -6,16 +6,26 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from muster.activation.errors import Problem
+from muster.activation.model.activation import IDENTITY_PREFIX as IDENTITY_PREFIX  # noqa: PLC0414 (nouns of this module)
+from muster.activation.model.activation import STATUS_SOURCE as STATUS_SOURCE  # noqa: PLC0414
+from muster.activation.model.activation import TIME_SOURCE as TIME_SOURCE  # noqa: PLC0414
+from muster.activation.model.activation import AnyActivation as AnyActivation  # noqa: PLC0414
+from muster.activation.model.activation import Column as Column  # noqa: PLC0414
+from muster.activation.model.activation import Guards as Guards  # noqa: PLC0414
+from muster.activation.model.activation import OnFailedEvaluation as OnFailedEvaluation  # noqa: PLC0414
+from muster.activation.model.activation import Schedule as Schedule  # noqa: PLC0414
+from muster.activation.model.activation import Trigger as Trigger  # noqa: PLC0414
 from muster.activation.model.governance import LabelEntry, Policy
 from muster.activation.model.locations import NOWHERE
 from muster.activation.model.locations import SourceLocation as SourceLocation  # noqa: PLC0414 (a noun of this module)
+from muster.activation.model.messages import MessageActivation, MessageDestination
 from muster.activation.model.sources import (
     BUILT_IN,
     DEFAULT_LIMITS,
@@ -29,9 +39,7 @@ from muster.activation.model.sources import (
 Format = Literal["csv", "parquet", "json"]
 Compression = Literal["none", "gzip", "zstd", "zip"]
 ExportMode = Literal["full", "incremental"]
-OnFailedEvaluation = Literal["hold", "use_newest"]
 InputName = Literal["profiles", "events", "memberships"]  # as muster.yml calls the sources
-Trigger = Literal["scheduled", "after_evaluation", "on_demand"]
 QuoteStyle = Literal["necessary", "always", "non_numeric", "never"]
 Encoding = Literal["utf-8", "utf-16", "latin-1"]  # utf-16: little endian
 
@@ -39,10 +47,6 @@ Change = Literal["membership", "identity", "keys", "attributes"]
 CHANGES: tuple[Change, ...] = ("membership", "identity")  # what incremental exports look for by default (X3e)
 
 JOBS = 8  # remote destinations that receive files at the same time, unless the command line says otherwise
-
-STATUS_SOURCE = "segment_membership.status"
-TIME_SOURCE = "segment_membership.last_qualification_time"
-IDENTITY_PREFIX = "identity_map."
 
 
 @dataclass(frozen=True)
@@ -78,25 +82,6 @@ class MembershipsSource:
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """When an activation or the evaluation asks to run (S1). Exactly one kind; ``start``/``end`` are instants (UTC)."""
-
-    kind: Literal["at", "every", "cron", "after_evaluation", "on_demand"]
-    zone: ZoneInfo
-    times: tuple[time, ...] = ()  # kind "at": local times, sorted, unique
-    monthly: str = ""  # kind "at": one day of each month, ``1`` to ``31`` or ``last``; empty: every day
-    hours: int = 0  # kind "every"
-    cron: str = ""  # kind "cron": five fields
-    start: datetime | None = None  # inclusive
-    end: datetime | None = None  # exclusive
-
-    @property
-    def trigger(self) -> Trigger:
-        """The trigger of the runs that this schedule asks for."""
-        return self.kind if self.kind in {"after_evaluation", "on_demand"} else "scheduled"
-
-
-@dataclass(frozen=True)
 class Measure:
     """A named aggregate over one profile's events (E3). ``column`` is a dotted path, None for ``count``."""
 
@@ -119,43 +104,6 @@ class Audience:
     from_feed: bool = False  # source: memberships
     location: SourceLocation = NOWHERE  # of `where`, or of the file
     merge_policy: str = DEFAULT_POLICY  # by which the profiles were made that the audience is of (P)
-
-
-@dataclass(frozen=True)
-class Column:
-    """One mapped column (M1). ``source`` is a dotted path into the profile, ``target`` the column's name in files."""
-
-    source: str
-    target: str
-    mandatory: bool = False
-    location: SourceLocation = NOWHERE
-    transform: tuple[str, ...] = ()  # steps in order, as written: ``trim``, ``date(%Y)``
-    expression: str | None = None  # SQL over profile columns; ``source`` is empty then
-    join: str | None = None  # separator between the elements of a list
-    occurrence: int = 1  # among the columns of this target: a receiver may take a header several times
-
-    @property
-    def name(self) -> str:
-        """The target, with the occurrence behind it from the second on (``Email#2``): unique in a mapping (M1)."""
-        return self.target if self.occurrence == 1 else f"{self.target}#{self.occurrence}"
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the column holds the values of its source unchanged."""
-        return not self.transform and self.expression is None and self.join is None
-
-    @property
-    def fingerprint(self) -> str:
-        """Text that is equal for two columns if they are made in the same way: of a plain column, its source."""
-        if self.is_plain:
-            return self.source
-        # Sources have no line break, so no source equals the fingerprint of a column that is made of one.
-        return "\n".join(("", self.source, *map(repr, (self.expression, self.join, *self.transform))))
-
-    @property
-    def untransformed(self) -> "Column":
-        """This column without ``transform`` and ``join``."""
-        return replace(self, transform=(), join=None)
 
 
 def numbered(columns: Iterable[Column]) -> tuple[Column, ...]:
@@ -191,21 +139,6 @@ class CsvOptions:
 
 
 @dataclass(frozen=True)
-class Guards:
-    """Limits that stop an export (X11). ``max_shrink`` is a fraction (0.3 for 30%); None: no limit."""
-
-    max_shrink: float | None = None
-    max_exited: int | None = None
-    shrink_location: SourceLocation = field(default=NOWHERE, compare=False)  # where the limit is written
-    exited_location: SourceLocation = field(default=NOWHERE, compare=False)
-
-    @property
-    def has_limit(self) -> bool:
-        """Whether any guard is switched on."""
-        return self.max_shrink is not None or self.max_exited is not None
-
-
-@dataclass(frozen=True)
 class PgpKey:
     """An OpenPGP key that was read from a file. ``path`` is the file as written in the YAML."""
 
@@ -224,20 +157,14 @@ class Pgp:
     passphrase_env: str | None = None  # the variable that holds the passphrase of ``sign_with``
 
 
-@dataclass(frozen=True)
-class Activation:
-    """One audience mapped to one destination, with the settings of both levels merged (X1)."""
+@dataclass(frozen=True, kw_only=True)
+class Activation(AnyActivation):
+    """One audience mapped to one destination of files, with the settings of both levels merged (X1)."""
 
-    id: str
-    destination: str
-    destination_name: str
     audience: str
     export: ExportMode
-    schedule: Schedule
     url: str | None  # expanded; may hold credentials: never print or store it; None while a variable of it is missing
     format: Format
-    mapping: tuple[Column, ...]
-    deduplicate: tuple[str, ...] = ()
     changes: tuple[Change, ...] = CHANGES
     csv: CsvOptions = CsvOptions()
     compression: Compression = "none"
@@ -245,19 +172,13 @@ class Activation:
     max_rows_per_file: int = 5_000_000
     manifest: bool = True
     skip_empty: bool = False
-    guards: Guards = Guards()
     encryption: Pgp | None = None
     preset: str | None = None  # the receiver whose rules the files are checked against
-    enabled: bool = True  # a disabled activation exports nothing, and counts as absent (X9)
-    on_failed_evaluation: OnFailedEvaluation = "hold"  # whether runs fail while the audience is failed (E9)
-    location: SourceLocation = NOWHERE
-    unset: tuple[Problem, ...] = ()  # variables that its exports need and that are missing: every run fails (SPEC 2)
-    marketing_actions: tuple[str, ...] = ()  # what the destination does with the data, sorted (G1)
 
     @property
-    def key(self) -> str:
-        """``destination/activation``, as the user writes it."""
-        return f"{self.destination}/{self.id}"
+    def audience_ids(self) -> tuple[str, ...]:
+        """The id of the audience."""
+        return (self.audience,)
 
     @property
     def status_mapped(self) -> bool:
@@ -316,8 +237,10 @@ class Workspace:
     profiles: ProfilesSource
     state: Path  # absolute
     audiences: dict[str, Audience]
-    activations: tuple[Activation, ...]  # in the order of destination id, then as written
-    destinations: dict[str, Destination]  # also those without activations
+    activations: tuple[Activation, ...]  # those that write files, in the order of destination id, then as written
+    destinations: dict[str, Destination]  # those of files, also without activations
+    message_activations: tuple[MessageActivation, ...] = ()  # in the order of destination id, then as written (V1)
+    message_destinations: Mapping[str, MessageDestination] = field(default_factory=dict)  # also without activations
     events: EventsSource | None = None
     memberships: MembershipsSource | None = None
     evaluation_schedule: Schedule | None = None
@@ -341,11 +264,22 @@ class Workspace:
     def unset(self) -> tuple[Problem, ...]:
         """The variables that exports need and that are missing, in the order of files and lines (SPEC 2)."""
         problems = {problem for each in self.destinations.values() for problem in each.unset}
-        return tuple(sorted(problems | {problem for each in self.activations for problem in each.unset}))
+        problems |= {problem for each in self.message_destinations.values() for problem in each.unset}
+        return tuple(sorted(problems | {problem for each in self.all_activations for problem in each.unset}))
+
+    @property
+    def all_activations(self) -> tuple[AnyActivation, ...]:
+        """The activations that write files, and those that send messages, in the order of destination id."""
+        both: tuple[AnyActivation, ...] = (*self.activations, *self.message_activations)
+        return tuple(sorted(both, key=lambda each: each.destination)) if self.message_activations else both
 
     def activation(self, key: str) -> Activation | None:
-        """The activation with the key ``destination/activation``, if there is one."""
+        """The activation that writes files with the key ``destination/activation``, if there is one."""
         return self._by_key.get(key)
+
+    def message_activation(self, key: str) -> MessageActivation | None:
+        """The activation that sends messages with the key ``destination/activation``, if there is one."""
+        return next((each for each in self.message_activations if each.key == key), None)
 
     @cached_property
     def _by_key(self) -> dict[str, Activation]:

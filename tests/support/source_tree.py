@@ -10,9 +10,10 @@ PACKAGES = ("activation", "schedules", "runs", "cli", "sample_data")
 # The packages of `activation`, lowest first: an import may only go up this list.
 ORDER = (
     *("errors", "instants", "wording", "model", "system", "frames", "values", "sql", "rules"),
-    *("stores", "destinations", "encryption", "presets", "config", "inputs", "sources", "graph", "state"),
-    *("views", "profiles", "mapping", "governance", "comparison", "files", "session", "evaluation", "delivery"),
-    *("export", "redelivery", "audit", "upkeep"),
+    *("stores", "endpoints", "destinations", "encryption", "presets", "config", "inputs", "sources", "graph", "state"),
+    *("views", "profiles", "mapping", "governance", "comparison", "files"),
+    *("profile_changes", "messages", "session", "evaluation", "delivery", "outbox"),
+    *("export", "sending", "redelivery", "audit", "upkeep"),
 )
 
 

@@ -89,11 +89,11 @@ DAMAGE: dict[str, tuple[Spoil, str]] = {
     "no version": (execute("PRAGMA user_version = 0"), "the ledger is damaged (its tables are not muster's)"),
     "newer": (
         execute("PRAGMA user_version = 99"),
-        "the state was made by a newer muster (schema 99, this one knows 8); upgrade muster",
+        "the state was made by a newer muster (schema 99, this one knows 9); upgrade muster",
     ),
     "newer tables": (
-        execute("CREATE TABLE consents (a)", "PRAGMA user_version = 9"),
-        "the state was made by a newer muster (schema 9, this one knows 8); upgrade muster",
+        execute("CREATE TABLE consents (a)", "PRAGMA user_version = 10"),
+        "the state was made by a newer muster (schema 10, this one knows 9); upgrade muster",
     ),
     "a folder": (lambda path: (path.unlink(), path.mkdir()), f"the ledger is no file: the state is damaged; {RECOVER}"),
 }

@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from muster.activation.instants import iso
-from muster.activation.model.history import AudienceEvaluation, Baseline, Run, StoredFile
+from muster.activation.model.history import AudienceEvaluation, Baseline, Run, RunAudience, StoredFile
 
 _TIMES = {"scheduled_time", "started_at", "finished_at", "evaluated_at", "baseline_evaluated_at"}
 _FLAGS = {"first_export", "constant_names", "guards_overridden", "visible", "rewound"}
 _STORED = {"rejects", "decision"}
-_JSON = {"excluded_by", "baseline", "ages"}
+_JSON = {"excluded_by", "baseline", "ages", "by_trigger", "outbox", "answers"}
 RUN_COLUMNS = tuple(each.name for each in fields(Run) if each.name != "files")
 
 
@@ -34,6 +34,8 @@ def to_column(name: str, value: Any) -> Any:
         return iso(value)
     if isinstance(value, StoredFile):
         return json.dumps(value.record)
+    if name == "audiences":
+        return json.dumps([(each.id, each.alias, each.evaluated_at and iso(each.evaluated_at)) for each in value])
     return json.dumps(value) if name in _JSON else value
 
 
@@ -47,6 +49,8 @@ def from_column(name: str, value: Any) -> Any:
         return bool(value)
     if name in _JSON:
         return json.loads(value)
+    if name == "audiences":
+        return tuple(RunAudience(audience, alias, moment(at)) for audience, alias, at in json.loads(value))
     return StoredFile.of(json.loads(value)) if name in _STORED else value
 
 

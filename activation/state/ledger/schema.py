@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 APPLICATION_ID = 0x6D737472  # "mstr"
 
 # Indexes on runs serve the questions of every command, which must not take longer as the history grows.
@@ -91,6 +91,33 @@ CREATE TABLE builds (
 );
 CREATE INDEX builds_by_time ON builds (policy, at);
 """
+# Columns of runs that send messages (V2, V8, V11): the audiences with alias and evaluation, entries and requests sent,
+# profiles by trigger and how many of them may have been sent twice, the number of the comparison, the files of the
+# outbox, and requests by answer.
+_TOLD = (
+    "audiences TEXT",
+    "messages INTEGER",
+    "requests INTEGER",
+    "by_trigger TEXT",
+    "resent INTEGER",
+    "compared INTEGER",
+    "outbox TEXT",
+    "answers TEXT",
+)
+# Delivered rows of activations that send messages (V2): ``made`` says as JSON what the columns of the file mean. And
+# the last look at each of them: of all that it depended on, a fingerprint, if it found nothing to send (V1).
+_MESSAGES = """
+CREATE TABLE message_baselines (
+    destination TEXT NOT NULL, activation TEXT NOT NULL, run_id TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL,
+    size INTEGER NOT NULL, profiles INTEGER NOT NULL, members INTEGER NOT NULL, at TEXT NOT NULL,
+    place_digest TEXT NOT NULL, place TEXT NOT NULL, made TEXT NOT NULL, policy TEXT, build INTEGER,
+    PRIMARY KEY (destination, activation)
+);
+CREATE TABLE looks (
+    destination TEXT NOT NULL, activation TEXT NOT NULL, at TEXT NOT NULL, fingerprint TEXT, until TEXT,
+    PRIMARY KEY (destination, activation)
+);
+"""
 # Runs of before schema 4 are numbered by when they began, but slots by their times, whichever was tried first.
 _COUNTED = """
 UPDATE runs SET success = number FROM (
@@ -122,7 +149,7 @@ CREATE TABLE runs (
     error TEXT, url TEXT, url_digest TEXT, constant_names INTEGER, file_mode INTEGER, manifest TEXT, manifest_name TEXT,
     guards_overridden INTEGER NOT NULL DEFAULT 0, rejects TEXT, baseline TEXT,
     {", ".join(_RECALLED)}, {_VISIBLE}, {_SUCCESS}, {", ".join(_TRUSTED)},
-    {_GOVERNED}, {", ".join(_MERGED)}
+    {_GOVERNED}, {", ".join(_MERGED)}, {", ".join(_TOLD)}
 );
 CREATE INDEX runs_by_activation ON runs (destination, activation, scheduled_time);
 CREATE INDEX runs_open ON runs (status) WHERE status IN ('running', 'delivering');
@@ -151,6 +178,7 @@ CREATE TABLE sightings (
 {_NUMBERING}
 {_FORGOTTEN}
 {_BUILDS}
+{_MESSAGES}
 """
 
 
@@ -203,6 +231,11 @@ def _eighth(connection: sqlite3.Connection) -> None:
     execute(connection, "; ".join(f"ALTER TABLE runs ADD COLUMN {column}" for column in _MERGED) + f"; {_BUILDS}")
 
 
+def _ninth(connection: sqlite3.Connection) -> None:
+    """Migrate version 8 to 9: runs that send messages, delivered rows, and looks at what there is to send."""
+    execute(connection, "; ".join(f"ALTER TABLE runs ADD COLUMN {column}" for column in _TOLD) + f"; {_MESSAGES}")
+
+
 # From each older version the step to the next one.
 MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
     1: _second,
@@ -212,6 +245,7 @@ MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
     5: _sixth,
     6: _seventh,
     7: _eighth,
+    8: _ninth,
 }
 
 

@@ -1,0 +1,44 @@
+"""The columns of requests and of their entries, as ``messages`` makes them and the outbox keeps them (V6 to V9).
+
+A request's body is its constant parts with a list of texts between each two of them: the list at place ``k`` has the
+texts ``text(k)`` of the request's entries in their order, joined by a comma; null texts are left out. So a half of a
+request is made of a half of its entries. In all parts and texts ``REQUEST_ID`` stands for the id of the request, which
+no other character of JSON can be. The records of a stream are the texts at place 0 alone.
+
+Requests
+request         UInt32: ascending from 0, in the order of sending
+phase           UInt8: every request of a lower phase is answered before the first of a higher one is sent (V9)
+method          String; url String: with values filled in, without what authentication adds; empty for streams
+part(k)         String: the constant parts, from place 0 to the number of lists
+
+Entries
+request         UInt32; person UInt32: the row of the people to send; both ascending within a request
+audience        UInt16: the place of the told audience that the entry is about; null: about all of them
+is_exit         Boolean: tells exits alone
+identifiers     List(String): the identifiers in the one mapped namespace that the entry tells; null without one (M5)
+text(k)         String
+"""
+
+import polars as pl
+
+REQUEST_ID = "\x00"
+REQUEST, PHASE, METHOD, URL = "request", "phase", "method", "url"
+PERSON, AUDIENCE, IS_EXIT, IDENTIFIERS = "person", "audience", "is_exit", "identifiers"
+ENTRY_TYPES = {
+    REQUEST: pl.UInt32(),
+    PERSON: pl.UInt32(),
+    AUDIENCE: pl.UInt16(),
+    IS_EXIT: pl.Boolean(),
+    IDENTIFIERS: pl.List(pl.String()),
+}
+REQUEST_TYPES = {REQUEST: pl.UInt32(), PHASE: pl.UInt8(), METHOD: pl.String(), URL: pl.String()}
+
+
+def part(place: int) -> str:
+    """The column with the constant part of bodies before the list at a place, or behind the last one."""
+    return f"part:{place}"
+
+
+def text(place: int) -> str:
+    """The column with what an entry puts into the list at a place."""
+    return f"text:{place}"
