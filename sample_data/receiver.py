@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
+from typing import Self
 
 PORT = 8765
 
@@ -32,7 +33,7 @@ class Receiver:
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self.port: int = self._server.server_address[1]
 
-    def __enter__(self) -> "Receiver":
+    def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return self
 

@@ -145,7 +145,7 @@ def club_ending(folder: Path) -> None:
 def magazine_opening(folder: Path) -> None:
     """Print an introduction to the magazine's workspace."""
     _chapter(
-        f"A magazine's CRM takes messages instead of files: twelve readers are in {folder}/, and a small receiver listens"
+        f"A magazine's CRM takes messages, not files: twelve readers are in {folder}/, and a small receiver listens"
     )
 
 
