@@ -9,7 +9,8 @@ Requests
 request         UInt32: ascending from 0, in the order of sending
 phase           UInt8: every request of a lower phase is answered before the first of a higher one is sent (V9)
 method          String; url String: with values filled in, without what authentication adds; empty for streams
-part(k)         String: the constant parts, from place 0 to the number of lists
+part(k)         String: the constant parts, from place 0 to the number of lists; null behind the last one, where other
+                requests of the run have more lists
 
 Entries
 request         UInt32; person UInt32: the row of the people to send; both ascending within a request
@@ -17,21 +18,39 @@ audience        UInt16: the place of the told audience that the entry is about; 
 is_exit         Boolean: tells exits alone
 identifiers     List(String): the identifiers in the one mapped namespace that the entry tells; null without one (M5)
 text(k)         String
+
+Left out: entries that are part of no request: person, audience, is_exit and identifiers as above, and
+reason          String: why the entry is refused before it is sent; null for one that waits for others (V7)
 """
+
+from dataclasses import dataclass
 
 import polars as pl
 
 REQUEST_ID = "\x00"
 REQUEST, PHASE, METHOD, URL = "request", "phase", "method", "url"
 PERSON, AUDIENCE, IS_EXIT, IDENTIFIERS = "person", "audience", "is_exit", "identifiers"
-ENTRY_TYPES = {
-    REQUEST: pl.UInt32(),
+REASON = "reason"
+TOO_LARGE = "too_large"  # the reason of an entry that no request can hold (V7)
+_ABOUT = {
     PERSON: pl.UInt32(),
     AUDIENCE: pl.UInt16(),
     IS_EXIT: pl.Boolean(),
     IDENTIFIERS: pl.List(pl.String()),
 }
+ENTRY_TYPES = {REQUEST: pl.UInt32(), **_ABOUT}
 REQUEST_TYPES = {REQUEST: pl.UInt32(), PHASE: pl.UInt8(), METHOD: pl.String(), URL: pl.String()}
+LEFT_OUT_TYPES = {**_ABOUT, REASON: pl.String()}
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some requests of a run in their order, all their entries, and entries that are left out."""
+
+    requests: pl.DataFrame
+    entries: pl.DataFrame
+    left_out: pl.DataFrame
+    bytes: int  # of the bodies, or of the records of a stream
 
 
 def part(place: int) -> str:
@@ -42,3 +61,8 @@ def part(place: int) -> str:
 def text(place: int) -> str:
     """The column with what an entry puts into the list at a place."""
     return f"text:{place}"
+
+
+def request_id(run_id: str, compared: int, number: int) -> str:
+    """The id of a request of a run, by the comparison's number within the run and the request's own."""
+    return f"{run_id}-{compared}-{number}"
