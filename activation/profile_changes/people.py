@@ -32,7 +32,7 @@ withdraws(i)    Boolean: an exit goes out under the values ``sent``: of a profil
 also(target)    String: of a profile of which two values may have been sent, the other one; null elsewhere
 also_withdraws(i)  Boolean: an exit goes out under the values ``also``
 
-Realized entries are those of a place with ``status(i)`` and ``is_told(i)``, for declared requests. A profile without any
+For declared requests, realized entries are those of a place with ``status(i)`` and ``is_told(i)``. A profile without any
 entry is excluded as a duplicate.
 """
 
