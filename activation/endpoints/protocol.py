@@ -1,4 +1,4 @@
-"""What the sender of requests asks of an endpoint: one try of one request at a time, and what the answer means (V10)."""
+"""What the sender of requests asks of an endpoint: one try of one request, and what the answer means (V10)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
