@@ -176,6 +176,11 @@ class Activation(AnyActivation):
     preset: str | None = None  # the receiver whose rules the files are checked against
 
     @property
+    def mode(self) -> ExportMode:
+        """How runs for slots export."""
+        return self.export
+
+    @property
     def audience_ids(self) -> tuple[str, ...]:
         """The id of the audience."""
         return (self.audience,)

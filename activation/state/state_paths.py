@@ -91,9 +91,9 @@ def baseline_file(destination: str, activation: str, run_id: str) -> str:
     return f"{BASELINES}/{destination}/{activation}/{run_id}.parquet"
 
 
-def message_rows_file(destination: str, activation: str, run_id: str, compared: int, kind: str = "") -> str:
-    """Return the file for the delivered rows that a comparison of a run of messages leaves; ``kind`` tells two apart."""
-    return f"{BASELINES}/{destination}/{activation}/{run_id}.{compared}{kind}.parquet"
+def message_rows_file(destination: str, activation: str, run_id: str, compared: int) -> str:
+    """Return the file for the delivered rows that a comparison of a run of messages leaves."""
+    return f"{BASELINES}/{destination}/{activation}/{run_id}.{compared}.parquet"
 
 
 def roster_file(sha256: str) -> str:
