@@ -199,7 +199,8 @@ def _may_have(names: Sequence[str], audiences: int, *, exits: bool) -> pl.Expr:
 
 def _typed(frame: pl.DataFrame, types: dict[str, pl.DataType]) -> pl.DataFrame:
     return frame.select(
-        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name) for name, dtype in types.items()
+        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in types.items()
     )
 
 
@@ -208,6 +209,8 @@ def _length(frame: pl.DataFrame, run: tuple[str, int]) -> int:
     total = 0
     for column in frame.drop(REQUEST).get_columns():
         total += int(column.str.len_bytes().sum() or 0)
-        ids = frame.select(REQUEST, count=column.str.count_matches(REQUEST_ID, literal=True)).filter(pl.col("count") > 0)
+        ids = frame.select(REQUEST, count=column.str.count_matches(REQUEST_ID, literal=True)).filter(
+            pl.col("count") > 0
+        )
         total += sum(count * (len(request_id(*run, request)) - 1) for request, count in ids.iter_rows())
     return total

@@ -128,7 +128,9 @@ class EntryMaker:
         if not ids or not key:
             return []
         raw = pl.col(ids.value_column)
-        written = [(name_column(each.column.name), self._layout.written_ids(each, raw)) for each in self._layout.identities]
+        written = [
+            (name_column(each.column.name), self._layout.written_ids(each, raw)) for each in self._layout.identities
+        ]
         as_json = [texts.list.eval(message_json(pl.element(), pl.String())).alias(name) for name, texts in written]
         return [self._layout.written_ids(key, raw).alias(IDENTIFIER), *as_json]
 

@@ -181,4 +181,3 @@ class Packer:
         oldest = pl.col(SINCE).fill_null(self._at).filter(~pl.col(IS_EXIT)).min().over(REQUEST)
         waits = pl.lit(opened) & ~pl.col(IS_EXIT) & (oldest > self._until)
         return engine.collect_inside(numbered.lazy().select(waits.fill_null(value=False).alias("waits")))["waits"]
-

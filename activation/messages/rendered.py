@@ -164,4 +164,3 @@ def url_text(value: str) -> str | None:
     if not found:
         return None
     return quote(found, safe="") if found.strip(".") else found.replace(".", "%2E")
-
