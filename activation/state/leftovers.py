@@ -9,7 +9,13 @@ from pathlib import Path, PurePosixPath
 from muster.activation.errors import MusterError
 from muster.activation.model.log import logger
 from muster.activation.state import state_paths
-from muster.activation.state.ledger import baselines_table, builds_table, named_files, runs_table
+from muster.activation.state.ledger import (
+    baselines_table,
+    builds_table,
+    message_baselines_table,
+    named_files,
+    runs_table,
+)
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.disk import checksum, create_file, sync
 
@@ -27,8 +33,7 @@ def clear(folder: Path, ledger: Ledger, file_mode: int) -> None:
             path.unlink(missing_ok=True)
     for path in unnamed_uploads(folder, ledger):
         path.unlink(missing_ok=True)
-    remove_unnamed_outboxes(folder, ledger)
-    named = baselines_table.files(ledger)
+    named = baselines_table.files(ledger) | message_baselines_table.files(ledger)
     baselines = folder / state_paths.BASELINES
     # pathlib's glob takes several times as long for many folders
     for file in glob("*/*/*.parquet", root_dir=baselines):  # noqa: PTH207
