@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from support import postgres as postgres_server
+from support import receiver as receiving
 from support import servers
 from support.postgres import Postgres
+from support.receiver import Receiver
 from support.s3_gate import Gate, gate
 from support.sftp_drop import cleared
 from support.shop import quick_folder
@@ -78,6 +80,21 @@ def before_s3(the_gate: Gate) -> Iterator[Gate]:
     the_gate.open()
     yield the_gate
     the_gate.open()
+
+
+@pytest.fixture(scope="session")
+def the_receiver() -> Iterator[Receiver]:
+    """A receiver of messages, the same for all tests."""
+    with receiving.receiver() as server:
+        yield server
+
+
+@pytest.fixture
+def receiver(the_receiver: Receiver) -> Iterator[Receiver]:
+    """The receiver of messages with nothing received, which answers 200 until the test says otherwise."""
+    the_receiver.reset()
+    yield the_receiver
+    the_receiver.reset()
 
 
 @pytest.fixture(scope="module")

@@ -281,6 +281,10 @@ class Workspace:
         """The activation that sends messages with the key ``destination/activation``, if there is one."""
         return next((each for each in self.message_activations if each.key == key), None)
 
+    def any_activation(self, key: str) -> AnyActivation | None:
+        """The activation with the key ``destination/activation``, of files or of messages, if there is one."""
+        return self.activation(key) or self.message_activation(key)
+
     @cached_property
     def _by_key(self) -> dict[str, Activation]:
         return {activation.key: activation for activation in reversed(self.activations)}

@@ -53,5 +53,5 @@ def write_moved(state: State, file: str, moved: pl.LazyFrame, made: Mapping[str,
 
 
 def without_refusals(state: State, file: str, baseline: MessageBaseline, people: pl.Series | None) -> MessageBaseline:
-    """Write the rows in which these profiles (ids, None: all) are due though they were refused (`muster runs retry`)."""
+    """Write the rows in which these profiles (ids, None: all) are due again after refusals (`muster runs retry`)."""
     raise NotImplementedError

@@ -90,6 +90,11 @@ def baseline_file(destination: str, activation: str, run_id: str) -> str:
     return f"{BASELINES}/{destination}/{activation}/{run_id}.parquet"
 
 
+def message_rows_file(destination: str, activation: str, run_id: str, compared: int, kind: str = "") -> str:
+    """Return the file for the delivered rows that a comparison of a run of messages leaves; ``kind`` tells two apart."""
+    return f"{BASELINES}/{destination}/{activation}/{run_id}.{compared}{kind}.parquet"
+
+
 def roster_file(sha256: str) -> str:
     """Return the file of the roster with a checksum."""
     return f"{ROSTERS}/{sha256}.parquet"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from sqlite3 import Row
 
 from muster.activation.instants import iso
