@@ -1,4 +1,4 @@
-"""What the sender of requests asks of an endpoint: one try of one request, and what the answer means (V10)."""
+"""What the sender asks of an endpoint: one try of one request at a time, and what the answer means (V10)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -60,14 +60,20 @@ class Limits:
     entry_bytes: int | None = None
 
 
+NO_LIMITS = Limits()
+
+
 class Endpoint(Protocol):
     """An opened connection to a receiver of messages. Its functions are called by several threads at a time."""
 
     def send(self, outgoing: Outgoing) -> Answer:
         """Try a request once. No error of the network or of the receiver is raised: it is an answer."""
 
-    def check(self, *, send_test: bool) -> str:
-        """Connect and authenticate, and say what was found; ``ExportError`` with the reason when it fails (V11)."""
+    def check(self, test: Outgoing | None = None) -> str:
+        """Connect and authenticate, and say what was found; ``ExportError`` with the reason when it fails (V11).
+
+        ``test`` is a request about nobody that is sent then; without it no message goes out.
+        """
 
     def stop(self) -> None:
         """End pauses and waits: the command is asked to stop."""
