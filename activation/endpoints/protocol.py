@@ -1,4 +1,4 @@
-"""What the sender asks of an endpoint: one try of one request at a time, and what the answer means (V10)."""
+"""What the sender of requests asks of an endpoint: one try of a request at a time, and what the answer means (V10)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -53,11 +53,17 @@ class Answer:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request of a service may hold (V7); None is no limit."""
+    """What one request of a service may hold (V7); None is no limit.
+
+    The bytes of an entry are those of its text in UTF-8, ``overhead`` more, and with ``counts_profile_id`` those of the
+    profile id. The bytes of a request are those of its entries, and of a body also what stands between them.
+    """
 
     entries: int | None = None
     bytes: int | None = None
     entry_bytes: int | None = None
+    overhead: int = 0
+    counts_profile_id: bool = False
 
 
 NO_LIMITS = Limits()

@@ -19,6 +19,9 @@ audience        UInt16: the place of the told audience that the entry is about; 
 is_exit         Boolean: tells exits alone
 identifiers     List(String): the identifiers in the one mapped namespace that the entry tells; null without one (M5)
 text(k)         String
+
+Left out: entries that are part of no request: person, audience, is_exit and identifiers as above, and
+reason          String: why the entry is refused before it is sent; null for one that waits for others (V7)
 """
 
 from collections.abc import Sequence
@@ -30,8 +33,9 @@ REQUEST_ID = "\x00"
 REQUEST, PHASE, METHOD, URL, IS_TOO_LARGE = "request", "phase", "method", "url", "is_too_large"
 TOO_LARGE = "too_large"  # the reason of entries that are refused unsent (V7)
 PERSON, AUDIENCE, IS_EXIT, IDENTIFIERS = "person", "audience", "is_exit", "identifiers"
-ENTRY_TYPES = {
-    REQUEST: pl.UInt32(),
+REASON = "reason"
+TOO_LARGE = "too_large"  # the reason of an entry that no request can hold (V7)
+_ABOUT = {
     PERSON: pl.UInt32(),
     AUDIENCE: pl.UInt16(),
     IS_EXIT: pl.Boolean(),

@@ -16,11 +16,13 @@ pending_since   Datetime(us, UTC): when the change was first seen, of ``max_age`
 status(i)       Boolean: what the message says: True realized, False exited, null nothing
 time(i)         Datetime(us, UTC): last_qualification_time that the message says
 is_told(i)      Boolean: this audience has to be told of the profile; others go along where a message has all audiences
+is_new(i)       Boolean: the status in this audience changed, or there is a newer qualification: not the values alone (V6)
 ids             List(Struct(namespace String, id String)): the identities now, sorted; null for a withdrawal
 ids_sent        List(Struct(namespace String, id String)): the identities last sent; null where nothing was sent
 sent(target)    String: the JSON of the value last sent under a kept target; null where nothing is known, or null was
 now(target)     String: the JSON of the value now under a kept target; null for null, and for a withdrawal
 values_digest   UInt64: of the mapped values now; ids_digest UInt64: of the identities now; both null for a withdrawal
+since           Datetime(us, UTC): when the oldest change that was not sent yet was first seen; null: by this run (V7)
 offer           UInt64: equal in two runs that would tell the profile the same, by the same requests (V10)
 
 Of requests that tell an identity of one namespace (``MessageActivation.identity_column``, M5)
@@ -102,6 +104,11 @@ def time(place: int) -> str:
 def is_told(place: int) -> str:
     """The column for whether the told audience at a place has to be told of the profile."""
     return f"is_told:{place}"
+
+
+def is_new(place: int) -> str:
+    """The column for whether the status in the told audience at a place is new, or its qualification is (V6)."""
+    return f"is_new:{place}"
 
 
 def held(place: int) -> str:

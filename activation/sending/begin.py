@@ -19,7 +19,8 @@ from muster.activation.errors import ExportError, MusterError
 from muster.activation.export.decided import as_user_reads
 from muster.activation.inputs.parquet import blamed
 from muster.activation.instants import iso
-from muster.activation.messages.requests import Batch, requests_of
+from muster.activation.messages.building import requests_of
+from muster.activation.messages.requests import Batch
 from muster.activation.model.exports import Sending
 from muster.activation.model.history import Look, Run, StoredFile
 from muster.activation.model.log import logger
@@ -101,8 +102,10 @@ def opened_endpoint(activation: MessageActivation, session: Session) -> Endpoint
 
 def batches_of(sending: Sending, run: Run, changes: Changes, session: Session) -> Iterator[Batch]:
     """The requests of a run with their entries, in their order."""
-    limits = KINDS[sending.activation.kind].limits
-    return iter(requests_of(changes, sending.activation, limits, run_id=run.run_id, at=session.at))
+    limits, number = KINDS[sending.activation.kind].limits, run.compared or 1
+    return requests_of(
+        changes, sending.activation, limits, (run.run_id, number), session.at, waits=not sending.is_resync
+    )
 
 
 def _write(run: Run, sending: Sending, session: Session, changes: Changes, fingerprint: str) -> Begun:

@@ -6,11 +6,12 @@ The threads read outboxes, send, and write logs of answers; the thread that call
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from muster.activation.outbox.reading import Outbox, open_outbox
-from muster.activation.outbox.sending import send_outbox
+from muster.activation.outbox.pace import Pace
+from muster.activation.outbox.send import send_outbox
 
 from muster.activation.endpoints.protocol import Endpoint
 from muster.activation.errors import MusterError
@@ -48,6 +49,7 @@ class Sendings:
 
     session: Session
     jobs: int = JOBS
+    show: Callable[[str], None] | None = None  # takes a line about each answer that accepts nothing (V12)
     _waiting: dict[str, deque[_Under]] = field(default_factory=dict)  # by destination, while a thread sends there
     _changing: threading.Lock = field(default_factory=threading.Lock)  # held while ``_waiting`` is read or changed
     _done: "queue.SimpleQueue[tuple[_Under, Outcomes | BaseException]]" = field(default_factory=queue.SimpleQueue)
@@ -104,14 +106,8 @@ class Sendings:
             self._told[run.run_id] = progress
 
         try:
-            return send_outbox(
-                under.outbox,
-                under.endpoint,
-                in_flight=activation.in_flight,
-                retries=destination.retries,
-                rate=destination.rate,
-                progress=tell,
-            )
+            pace = Pace(activation.in_flight, destination.retries, destination.rate)
+            return send_outbox(under.outbox, under.endpoint, pace, progress=tell, show=self.show)
         except BaseException as error:  # noqa: BLE001  # raised again by the thread that takes the results
             return error
 
