@@ -5,13 +5,15 @@ outbox written and synced  the same
 ledger: delivering         the next command goes on from here (``resume``)
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from muster.activation.endpoints.kinds import KINDS
 from muster.activation.endpoints.opening import open_endpoint
 from muster.activation.outbox.writing import remove_outbox, write_outbox
+
+import polars as pl
 
 from muster.activation.delivery.protocol import failed_run
 from muster.activation.endpoints.protocol import Endpoint
@@ -20,7 +22,7 @@ from muster.activation.export.decided import as_user_reads
 from muster.activation.inputs.parquet import blamed
 from muster.activation.instants import iso
 from muster.activation.messages.building import requests_of
-from muster.activation.messages.requests import Batch
+from muster.activation.messages.requests import REASON, Batch
 from muster.activation.model.exports import Sending
 from muster.activation.model.history import Look, Run, StoredFile
 from muster.activation.model.log import logger
@@ -111,17 +113,19 @@ def batches_of(sending: Sending, run: Run, changes: Changes, session: Session) -
 def _write(run: Run, sending: Sending, session: Session, changes: Changes, fingerprint: str) -> Begun:
     """Write the outbox and commit the run; where nothing is to be sent, rows move without a run (V1, V7)."""
     opened_endpoint(sending.activation, session).close()  # credentials that are missing are told before anything else
-    batches = refused_beyond(batches_of(sending, run, changes, session), sending)
+    left_out = LeftOut()
+    batches = refused_beyond(left_out.apart(batches_of(sending, run, changes, session)), sending)
     outbox = write_outbox(session.state, run, changes.people, batches)
     try:
-        moves = changes.moved is not None
-        own_files = _own_files(outbox["folder"], session, changes)
+        files = _own_files(outbox["folder"], session, changes, left_out)
         session.opened.refuse_changed()  # nothing leaves of two versions of an input (D2)
-        kept = _kept(sending, session, changes, *own_files)
+        kept = _kept(sending, session, changes, files)
         run = replace(run, status="delivering", outbox=with_kept(outbox, kept))
-        if not outbox["totals"]["entries"] and not changes.failed:
-            move_without_run(run, session, is_moved=moves)
-            _record_look(sending, session, fingerprint if not moves else "", changes)
+        if not outbox["totals"]["entries"] and not changes.failed and not left_out.refused:
+            is_moved = changes.moved is not None or left_out.waiting > 0
+            if is_moved:
+                move_without_run(run, session)
+            _record_look(sending, session, "" if is_moved else fingerprint, changes)
             remove_outbox(session.state, outbox)
             return Begun(None)
         with session.ledger.transaction():
@@ -133,32 +137,71 @@ def _write(run: Run, sending: Sending, session: Session, changes: Changes, finge
     return Begun(run)
 
 
-def _own_files(folder: str, session: Session, changes: Changes) -> tuple[StoredFile | None, StoredFile | None]:
-    """Rows with the moves that need no message, and who is left out, written beside the outbox; None for none."""
-    moved = (
-        write_moved(session.state, f"{folder}/moved.parquet", changes.moved(), changes.made) if changes.moved else None
+class LeftOut:
+    """The entries of a run that are part of no request: refused before they are sent, or waiting for others (V7)."""
+
+    def __init__(self) -> None:
+        self._frames: list[pl.DataFrame] = []
+
+    def apart(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches as they come; what they leave out is kept."""
+        for batch in batches:
+            if not batch.left_out.is_empty():
+                self._frames.append(batch.left_out)
+            if not batch.requests.is_empty():
+                yield batch
+
+    @property
+    def frame(self) -> pl.DataFrame | None:
+        """The entries with the columns of ``LEFT_OUT_TYPES``; None for none."""
+        return pl.concat(self._frames) if self._frames else None
+
+    @property
+    def refused(self) -> int:
+        """How many entries are refused before they are sent."""
+        return sum(each.height - each[REASON].null_count() for each in self._frames)
+
+    @property
+    def waiting(self) -> int:
+        """How many entries wait for others."""
+        return sum(each[REASON].null_count() for each in self._frames)
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Files that a run keeps beside its outbox; None for what there is nothing of."""
+
+    moved: StoredFile | None  # rows with the moves that need no message
+    excluded: StoredFile | None  # who is left out
+    left_out: StoredFile | None
+
+
+def _own_files(folder: str, session: Session, changes: Changes, left_out: LeftOut) -> _Files:
+    def written(frame: pl.DataFrame | None, name: str) -> StoredFile | None:
+        return None if frame is None or frame.is_empty() else session.state.write(frame, f"{folder}/{name}.parquet")
+
+    moved = changes.moved and write_moved(
+        session.state, f"{folder}/moved.parquet", changes.moved(), changes.made
     )
-    is_anybody = not changes.excluded.is_empty()
-    return moved, session.state.write(changes.excluded, f"{folder}/excluded.parquet") if is_anybody else None
+    return _Files(moved, written(changes.excluded, "excluded"), written(left_out.frame, "left_out"))
 
 
-def _kept(
-    sending: Sending, session: Session, changes: Changes, moved: StoredFile | None, excluded: StoredFile | None
-) -> Kept:
-    activation, before = sending.activation, changes.before
-    lineage = session.opened.lineage
+def _kept(sending: Sending, session: Session, changes: Changes, files: _Files) -> Kept:
+    activation, before, lineage = sending.activation, changes.before, session.opened.lineage
+    rows = (files.moved, changes.made) if files.moved else (before.stored, before.made) if before else None
     return Kept(
         basis=basis_of(activation, session),
         until=lasts_until(activation, session),
-        before=(moved, changes.made) if moved else before and (before.stored, before.made),
+        before=rows,
         made=changes.made,
         counts=changes.counts,
-        excluded=excluded,
+        excluded=files.excluded,
+        left_out=files.left_out,
         failed=changes.failed,
         dead_letter_after=activation.dead_letter_after,
         place=session.workspace.message_destinations[activation.destination].place,
         policy=lineage.policy if lineage else None,
-        build=lineage.build if lineage else None,
+        build=session.opened.build,
     )
 
 
@@ -180,6 +223,3 @@ def _remove_earlier(run: Run, session: Session) -> None:
     """Remove whom an earlier try of the run left out: the ledger names that file no more."""
     for file in (state_paths.rejects_file(run.run_id), state_paths.decision_file(run.run_id)):
         (session.state.folder / file).unlink(missing_ok=True)
-
-
-Starting = Callable[[Sending], None]

@@ -64,15 +64,16 @@ class Sendings:
         for each in list(self._open.values()):
             each.endpoint.stop()
 
-    def start(self, run: Run) -> None:
+    def start(self, run: Run, *, is_fresh: bool = False) -> None:
         """Send a run that is committed as ``delivering``, after the waiting runs of its destination.
 
-        ``MusterError`` when the outbox is damaged, or the endpoint cannot be used: the run stays as it is.
+        ``is_fresh``: this command has just written its outbox. ``MusterError`` when the outbox is damaged, or the endpoint cannot be used: the run stays as it is.
         """
         activation = self.session.workspace.message_activation(run.key)
         if activation is None:
             raise ValueError(run.key)
-        under = _Under(open_outbox(self.session.state, run), opened_endpoint(activation, self.session))
+        outbox = open_outbox(self.session.state, run, is_fresh=is_fresh)
+        under = _Under(outbox, opened_endpoint(activation, self.session))
         self._open[run.run_id] = under
         with self._changing:
             is_new = run.destination not in self._waiting
