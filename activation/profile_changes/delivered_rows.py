@@ -146,7 +146,9 @@ def read_rows(
     """The rows of a file with the columns of ``schema``; ``StateError`` when the file is damaged."""
     frame = state.read(stored)
     names = engine.schema_of(frame).names()
-    return frame.select(columns_today(names, before, made, unchanged_names(made) if former is None else former).values())
+    return frame.select(
+        columns_today(names, before, made, unchanged_names(made) if former is None else former).values()
+    )
 
 
 def no_rows(made: Made) -> pl.LazyFrame:
