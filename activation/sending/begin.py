@@ -9,24 +9,23 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from muster.activation.endpoints.kinds import KINDS
-from muster.activation.endpoints.opening import open_endpoint
-from muster.activation.outbox.writing import remove_outbox, write_outbox
-
 import polars as pl
 
 from muster.activation.delivery.protocol import failed_run
+from muster.activation.endpoints.kinds import KINDS
+from muster.activation.endpoints.opening import open_endpoint
 from muster.activation.endpoints.protocol import Endpoint
 from muster.activation.errors import ExportError, MusterError
 from muster.activation.export.decided import as_user_reads
 from muster.activation.inputs.parquet import blamed
 from muster.activation.instants import iso
 from muster.activation.messages.building import requests_of
-from muster.activation.messages.requests import REASON, Batch
+from muster.activation.messages.requests import Batch
 from muster.activation.model.exports import Sending
 from muster.activation.model.history import Look, Run, StoredFile
 from muster.activation.model.log import logger
 from muster.activation.model.messages import MessageActivation
+from muster.activation.outbox.writing import remove_outbox, write_outbox
 from muster.activation.profile_changes.changes import Changes
 from muster.activation.profile_changes.gather import gather_changes
 from muster.activation.profile_changes.rows_after import write_moved
@@ -113,16 +112,16 @@ def batches_of(sending: Sending, run: Run, changes: Changes, session: Session) -
 def _write(run: Run, sending: Sending, session: Session, changes: Changes, fingerprint: str) -> Begun:
     """Write the outbox and commit the run; where nothing is to be sent, rows move without a run (V1, V7)."""
     opened_endpoint(sending.activation, session).close()  # credentials that are missing are told before anything else
-    left_out = LeftOut()
-    batches = refused_beyond(left_out.apart(batches_of(sending, run, changes, session)), sending)
+    waiting = Waiting()
+    batches = refused_beyond(waiting.apart(batches_of(sending, run, changes, session)), sending)
     outbox = write_outbox(session.state, run, changes.people, batches)
     try:
-        files = _own_files(outbox["folder"], session, changes, left_out)
+        files = _own_files(outbox["folder"], session, changes, waiting)
         session.opened.refuse_changed()  # nothing leaves of two versions of an input (D2)
         kept = _kept(sending, session, changes, files)
         run = replace(run, status="delivering", outbox=with_kept(outbox, kept))
-        if not outbox["totals"]["entries"] and not changes.failed and not left_out.refused:
-            is_moved = changes.moved is not None or left_out.waiting > 0
+        if not outbox["totals"]["entries"] and not changes.failed:
+            is_moved = changes.moved is not None or waiting.frame is not None
             if is_moved:
                 move_without_run(run, session)
             _record_look(sending, session, "" if is_moved else fingerprint, changes)
@@ -137,34 +136,24 @@ def _write(run: Run, sending: Sending, session: Session, changes: Changes, finge
     return Begun(run)
 
 
-class LeftOut:
-    """The entries of a run that are part of no request: refused before they are sent, or waiting for others (V7)."""
+class Waiting:
+    """The entries of a run that are part of no request, as they wait for others (V7)."""
 
     def __init__(self) -> None:
         self._frames: list[pl.DataFrame] = []
 
     def apart(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The batches as they come; what they leave out is kept."""
+        """The batches as they come; entries that wait are kept."""
         for batch in batches:
-            if not batch.left_out.is_empty():
-                self._frames.append(batch.left_out)
+            if batch.waiting is not None and not batch.waiting.is_empty():
+                self._frames.append(batch.waiting)
             if not batch.requests.is_empty():
                 yield batch
 
     @property
     def frame(self) -> pl.DataFrame | None:
-        """The entries with the columns of ``LEFT_OUT_TYPES``; None for none."""
+        """The entries, with the columns of ``WAITING_TYPES``; None for none."""
         return pl.concat(self._frames) if self._frames else None
-
-    @property
-    def refused(self) -> int:
-        """How many entries are refused before they are sent."""
-        return sum(each.height - each[REASON].null_count() for each in self._frames)
-
-    @property
-    def waiting(self) -> int:
-        """How many entries wait for others."""
-        return sum(each[REASON].null_count() for each in self._frames)
 
 
 @dataclass(frozen=True)
@@ -173,17 +162,15 @@ class _Files:
 
     moved: StoredFile | None  # rows with the moves that need no message
     excluded: StoredFile | None  # who is left out
-    left_out: StoredFile | None
+    waiting: StoredFile | None
 
 
-def _own_files(folder: str, session: Session, changes: Changes, left_out: LeftOut) -> _Files:
+def _own_files(folder: str, session: Session, changes: Changes, waiting: Waiting) -> _Files:
     def written(frame: pl.DataFrame | None, name: str) -> StoredFile | None:
         return None if frame is None or frame.is_empty() else session.state.write(frame, f"{folder}/{name}.parquet")
 
-    moved = changes.moved and write_moved(
-        session.state, f"{folder}/moved.parquet", changes.moved(), changes.made
-    )
-    return _Files(moved, written(changes.excluded, "excluded"), written(left_out.frame, "left_out"))
+    moved = changes.moved and write_moved(session.state, f"{folder}/moved.parquet", changes.moved(), changes.made)
+    return _Files(moved, written(changes.excluded, "excluded"), written(waiting.frame, "waiting"))
 
 
 def _kept(sending: Sending, session: Session, changes: Changes, files: _Files) -> Kept:
@@ -196,7 +183,7 @@ def _kept(sending: Sending, session: Session, changes: Changes, files: _Files) -
         made=changes.made,
         counts=changes.counts,
         excluded=files.excluded,
-        left_out=files.left_out,
+        waiting=files.waiting,
         failed=changes.failed,
         dead_letter_after=activation.dead_letter_after,
         place=session.workspace.message_destinations[activation.destination].place,

@@ -9,16 +9,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from muster.activation.outbox.reading import Outbox, open_outbox
-from muster.activation.outbox.pace import Pace
-from muster.activation.outbox.send import send_outbox
-
 from muster.activation.endpoints.protocol import Endpoint
 from muster.activation.errors import MusterError
 from muster.activation.model.history import Run
 from muster.activation.model.log import logger
 from muster.activation.model.workspace import JOBS
 from muster.activation.outbox.outcomes import Outcomes, Progress
+from muster.activation.outbox.pace import Pace
+from muster.activation.outbox.reading import Outbox, open_outbox
+from muster.activation.outbox.send import send_outbox
 from muster.activation.sending.begin import opened_endpoint
 from muster.activation.sending.settle import settle
 from muster.activation.session import Session

@@ -22,7 +22,7 @@ class Kept:
     made: dict[str, Any]
     counts: Counts  # as if each message were accepted
     excluded: StoredFile | None  # profile_id, reason, tries
-    left_out: StoredFile | None  # entries that are part of no request (``messages.requests``)
+    waiting: StoredFile | None  # entries that are part of no request, as they wait for others (V7)
     failed: tuple[str, ...]  # why audiences could not be evaluated: the run fails in the end (E9)
     dead_letter_after: int | None
     place: str
@@ -40,7 +40,7 @@ def with_kept(outbox: dict[str, Any], kept: Kept) -> dict[str, Any]:
         "made": kept.made,
         "counts": asdict(kept.counts) | {"excluded_by": dict(kept.counts.excluded_by)},
         "excluded": kept.excluded and kept.excluded.record,
-        "left_out": kept.left_out and kept.left_out.record,
+        "waiting": kept.waiting and kept.waiting.record,
         "failed": list(kept.failed),
         "dead_letter_after": kept.dead_letter_after,
         "place": kept.place,
@@ -61,7 +61,7 @@ def kept_of(run: Run) -> Kept:
         made=plain["made"],
         counts=Counts(**plain["counts"]),
         excluded=_stored(plain["excluded"]),
-        left_out=_stored(plain["left_out"]),
+        waiting=_stored(plain["waiting"]),
         failed=tuple(plain["failed"]),
         dead_letter_after=plain["dead_letter_after"],
         place=plain["place"],

@@ -2,13 +2,12 @@
 
 import dataclasses
 
-from muster.activation.outbox.reading import open_outbox
-from muster.activation.outbox.settle import settle as outcomes_of
-
 from muster.activation.errors import MusterError
 from muster.activation.model.history import Run
 from muster.activation.model.log import logger
 from muster.activation.outbox.outcomes import Outcomes
+from muster.activation.outbox.reading import open_outbox
+from muster.activation.outbox.settle import settle as outcomes_of
 from muster.activation.sending.basis import basis_of
 from muster.activation.sending.recorded import kept_of
 from muster.activation.sending.settle import settle

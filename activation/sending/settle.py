@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import polars as pl
-from muster.activation.outbox.reading import Outbox, open_outbox
-from muster.activation.outbox.writing import remove_outbox
 
 from muster.activation.errors import ExportError
 from muster.activation.frames import engine
@@ -13,7 +11,9 @@ from muster.activation.frames.columns import PROFILE_ID
 from muster.activation.model.history import Look, MessageBaseline, Run, StoredFile
 from muster.activation.model.log import logger
 from muster.activation.model.redaction import redact
-from muster.activation.outbox.outcomes import OUTCOME, OUTCOME_TYPE, REASON, REFUSED, UNSENT, Outcomes
+from muster.activation.outbox.outcomes import OUTCOME, OUTCOME_TYPE, REASON, UNSENT, Outcomes
+from muster.activation.outbox.reading import Outbox, open_outbox
+from muster.activation.outbox.writing import remove_outbox
 from muster.activation.profile_changes.rows_after import RowsAfter, write_rows
 from muster.activation.sending.recorded import Kept, kept_of
 from muster.activation.sending.run_record import with_counts
@@ -92,16 +92,12 @@ def _rows_after(outbox: Outbox, outcomes: Outcomes, kept: Kept, session: Session
 
 
 def _all_entries(entries: pl.LazyFrame, kept: Kept, session: Session) -> pl.LazyFrame:
-    """The entries of requests, and those that are part of no request, with outcomes as text.
-
-    The latter are refused where they have a reason, and else wait for others.
-    """
+    """The entries of requests, and those that are part of no request as they wait for others, with outcomes as text."""
     known = entries.with_columns(pl.col(OUTCOME).cast(pl.String))
-    if not kept.left_out:
+    if not kept.waiting:
         return known
-    outcome = pl.when(pl.col(REASON).is_null()).then(pl.lit(WAITING)).otherwise(pl.lit(REFUSED))
-    left_out = session.state.read(kept.left_out).with_columns(outcome.alias(OUTCOME))
-    return pl.concat([known, left_out], how="diagonal")
+    waiting = session.state.read(kept.waiting).with_columns(pl.lit(WAITING).alias(OUTCOME))
+    return pl.concat([known, waiting], how="diagonal")
 
 
 def _reasons(outcomes: Outcomes, after: RowsAfter, kept: Kept) -> Iterator[str]:
