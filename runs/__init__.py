@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from muster.activation.upkeep.rewind import Rewound
     from muster.activation.views.origins import Fragment
     from muster.activation.wording import counted, first_names, several
-    from muster.runs.actions import evaluate, export, plan, preview, run, validate
+    from muster.runs.actions import evaluate, export, plan, preview, resync, run, validate
     from muster.runs.audits import reconcile, verify
     from muster.runs.baselines import list_baselines, move_baseline, reset_baseline, show_baseline
     from muster.runs.destinations import (
@@ -114,6 +114,7 @@ if TYPE_CHECKING:
     from muster.runs.previewing import Preview
     from muster.runs.redelivery import redeliver, replay
     from muster.runs.report import Report
+    from muster.runs.resending import Retried, retry_rejects
     from muster.runs.sources import SourceDetails, list_sources, show_source
     from muster.runs.timetable import Fire, ScheduledActivation, crontab, list_schedules, next_fires
     from muster.runs.upkeep import (
@@ -164,7 +165,7 @@ _HOMES = {
     "muster.activation.upkeep.rewind": "Rewound",
     "muster.activation.wording": "counted first_names several",
     "muster.activation.views.origins": "Fragment",
-    "muster.runs.actions": "evaluate export plan preview run validate",
+    "muster.runs.actions": "evaluate export plan preview resync run validate",
     "muster.runs.audits": "reconcile verify",
     "muster.runs.baselines": "list_baselines move_baseline reset_baseline show_baseline",
     "muster.runs.destinations": (
@@ -187,6 +188,7 @@ _HOMES = {
     "muster.runs.presets": "list_presets show_preset",
     "muster.runs.redelivery": "redeliver replay",
     "muster.runs.report": "Report",
+    "muster.runs.resending": "Retried retry_rejects",
     "muster.runs.sources": "SourceDetails list_sources show_source",
     "muster.runs.timetable": "Fire ScheduledActivation crontab list_schedules next_fires",
     "muster.runs.upkeep": "back_up_state check_state forget_profile prune repair_state restore_state rewind_state",
@@ -272,6 +274,7 @@ __all__ = [
     "Repaired",
     "Report",
     "Restored",
+    "Retried",
     "Rewound",
     "Run",
     "RunDetails",
@@ -334,6 +337,8 @@ __all__ = [
     "replay",
     "reset_baseline",
     "restore_state",
+    "resync",
+    "retry_rejects",
     "rewind_state",
     "rounded",
     "run",

@@ -8,7 +8,7 @@ from muster.cli.shapes.plain import Json, time
 from muster.runs import Run, iso
 
 if TYPE_CHECKING:
-    from muster.runs import Reject, Step
+    from muster.runs import Reject, Retried, Step
 
 _RUN_KEYS = (
     *("run_id", "destination", "activation", "audience", "trigger", "export", "first_export", "status", "attempts"),
@@ -49,6 +49,12 @@ def file_shape(each: Run, index: int) -> Json:
 def reject(each: "Reject") -> Json:
     """The JSON of one profile that a run left out."""
     return {"profile_id": each.profile_id, "reason": each.reason, "tries": each.tries}
+
+
+def retried(each: "Retried") -> Json:
+    """The JSON of ``runs retry``."""
+    destination, _, activation = each.activation.partition("/")
+    return {"destination": destination, "activation": activation, "run_id": each.run.run_id, "profiles": each.profiles}
 
 
 def step(each: "Step") -> Json:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Build,
         EvaluationHistory,
         FailedAudience,
+        Retried,
         Run,
         RunDetails,
         RunRejects,
@@ -99,6 +100,14 @@ def rejects(found: "RunRejects") -> None:
     ]
     headings = ("profile_id", "reason", *(["tries"] if with_tries else []))
     terminal.rows(headings, lines, numbers=("tries",) if with_tries else (), empty="nobody was left out")
+
+
+def retried(found: "Retried") -> None:
+    """Print the result of `runs retry`."""
+    if not found.profiles:
+        terminal.say(f"{found.activation}: nobody whom the receiver refused; nothing changed")
+        return
+    terminal.say(f"{found.activation}: the next run offers {counted(found.profiles, 'refused profile')} again")
 
 
 def audiences(found: "Sequence[AudienceSummary]", zone: ZoneInfo) -> None:
