@@ -130,7 +130,7 @@ def _people(
     """Read those whom an export compares."""
     delivered = read_delivered(baseline, session, last) if baseline and is_compared else None
     continues = delivered_columns(baseline, session, last) if baseline and not is_compared else None
-    memberships = _memberships(export.activation, evaluation, session, is_failed=is_failed)
+    memberships = _memberships(export.activation.audience, evaluation, session, is_failed=is_failed)
     marks, regroups = _consenting(export.activation, session), None
     if baseline and delivered and session.lineage:
         holds = delivered.people.times.is_not_null()
@@ -183,15 +183,15 @@ def _existing(evaluation: AudienceEvaluation | None, audience: str, session: Ses
     return evaluation
 
 
-def newest_members(activation: Activation, session: Session) -> Members:
-    """The members of an activation's audience at the session's instant, by the numbers of the newest snapshot (X2, X6).
+def newest_members(audience: str, session: Session) -> Members:
+    """The members of an audience at the session's instant, by the numbers of the newest snapshot (X2, X6).
 
     ``ExportError`` when the audience was not evaluated at or before the instant.
     """
-    audience, session = activation.audience, session.of_audience(activation.audience)
+    session = session.of_audience(audience)
     evaluation = _existing(evaluations_table.newest(session.ledger, audience, session.at), audience, session)
     is_failed = audience in failures_table.current(session.ledger, session.at)
-    return _memberships(activation, evaluation, session, is_failed=is_failed)
+    return _memberships(audience, evaluation, session, is_failed=is_failed)
 
 
 def _needs_delivered_set(export: Export, session: Session, baseline: Baseline) -> bool:
@@ -204,14 +204,12 @@ def _needs_delivered_set(export: Export, session: Session, baseline: Baseline) -
     return export.mode == "incremental" or guarded or not session.opened.roster.has_digests or counted
 
 
-def _memberships(
-    activation: Activation, evaluation: AudienceEvaluation, session: Session, *, is_failed: bool
-) -> Members:
+def _memberships(audience_id: str, evaluation: AudienceEvaluation, session: Session, *, is_failed: bool) -> Members:
     """The evaluation's memberships by number; those of a feed audience brought up to date (X6).
 
     A feed that cannot be used leaves a failed audience as it was last evaluated (E9), else it raises ``DataError``.
     """
-    audience, roster = session.workspace.audiences[activation.audience], session.opened.roster
+    audience, roster = session.workspace.audiences[audience_id], session.opened.roster
     if not audience.from_feed:
         return session.memberships(evaluation, roster)
     try:

@@ -203,12 +203,12 @@ def test_every_key(tmp_path: Path) -> None:
             Auth("basic", {"user_env": "CRM_ID", "password_env": "CRM_SECRET"}),
         ),
         (
-            "oauth2: {token_url: 'http://localhost/t', client_id_env: CRM_ID, client_secret_env: CRM_SECRET, scope: a b}",
+            "oauth2: {token_url: 'http://localhost/t', client_id_env: CRM_ID, client_secret_env: CRM_SECRET, scope: a}",
             Auth(
                 "oauth2",
                 {"client_id_env": "CRM_ID", "client_secret_env": "CRM_SECRET"},
                 token_url="http://localhost/t",  # noqa: S106
-                parameters={"scope": "a b"},
+                parameters={"scope": "a"},
             ),
         ),
     ],
