@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from support import kinesis_gate, servers
 from support import postgres as postgres_server
-from support import servers
+from support import receiver as receiving
 from support.postgres import Postgres
+from support.receiver import Receiver
 from support.s3_gate import Gate, gate
 from support.sftp_drop import cleared
 from support.shop import quick_folder
@@ -72,12 +74,42 @@ def the_gate(s3: servers.S3) -> Iterator[Gate]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def _the_kinesis_gate(s3: servers.S3) -> Iterator[kinesis_gate.Gate]:
+    """A gate before that server's Kinesis."""
+    with kinesis_gate.kinesis_gate(s3.port) as opened:
+        yield opened
+
+
+@pytest.fixture
+def before_kinesis(_the_kinesis_gate: kinesis_gate.Gate) -> Iterator[kinesis_gate.Gate]:
+    """The same, open: it can throttle, refuse single records and lose answers."""
+    _the_kinesis_gate.open()
+    yield _the_kinesis_gate
+    _the_kinesis_gate.open()
+
+
 @pytest.fixture
 def before_s3(the_gate: Gate) -> Iterator[Gate]:
     """The same, open."""
     the_gate.open()
     yield the_gate
     the_gate.open()
+
+
+@pytest.fixture(scope="session")
+def the_receiver() -> Iterator[Receiver]:
+    """A receiver of messages, the same for all tests."""
+    with receiving.receiver() as server:
+        yield server
+
+
+@pytest.fixture
+def receiver(the_receiver: Receiver) -> Iterator[Receiver]:
+    """The receiver of messages with nothing received, which answers 200 until the test says otherwise."""
+    the_receiver.reset()
+    yield the_receiver
+    the_receiver.reset()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What the sender of requests asks of an endpoint: one try of one request, and what the answer means (V10)."""
+"""What the sender of requests asks of an endpoint: one try of a request at a time, and what the answer means (V10)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +25,7 @@ class Outgoing:
     url: str = ""  # without what authentication adds
     body: bytes = b""
     records: tuple[Record, ...] = ()  # of a stream, in the order of entries; empty for http
+    entries: int = 0  # how many the body has, of http: answers name them by position or by key (V10)
 
 
 @dataclass(frozen=True)
@@ -37,25 +38,35 @@ class Answer:
     failing    408, 5xx: perhaps some were; tried again
     lost       sent, and no answer: perhaps some were; tried again
     unsent     no connection: none was; tried again
-    fatal      any other answer: the run ends
+    fatal      any other answer: the run ends; where ``sent`` is false the receiver cannot have had the request
     """
 
     meaning: Meaning
-    reason: str = ""  # short, without profile data: ``422``, ``ProvisionedThroughputExceededException``, ``time-out``
+    reason: str = ""  # short, without profile data: ``422``, ``ProvisionedThroughputExceededException``, ``no answer``
     refused: Mapping[int, str] = field(default_factory=dict)  # positions of refused entries, with the reason
     again: tuple[int, ...] = ()  # positions of entries of an accepted request that are to be sent again (streams)
     refused_count: int = 0  # entries that were refused, nobody knows which (V10)
     retry_after: float | None = None  # seconds
+    sent: bool = True  # of "fatal": whether the request went out, as opposed to credentials or a certificate that fail
     excerpt: str = field(default="", repr=False)  # at most 300 characters of the answer, for a terminal with -v (V12)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request of a service may hold (V7); None is no limit."""
+    """What one request of a service may hold (V7); None is no limit.
+
+    The bytes of an entry are those of its text in UTF-8, ``overhead`` more, and with ``counts_profile_id`` those of the
+    profile id. The bytes of a request are those of its entries, and of a body also what stands between them.
+    """
 
     entries: int | None = None
     bytes: int | None = None
     entry_bytes: int | None = None
+    overhead: int = 0
+    counts_profile_id: bool = False
+
+
+NO_LIMITS = Limits()
 
 
 class Endpoint(Protocol):
@@ -64,8 +75,11 @@ class Endpoint(Protocol):
     def send(self, outgoing: Outgoing) -> Answer:
         """Try a request once. No error of the network or of the receiver is raised: it is an answer."""
 
-    def check(self, *, send_test: bool) -> str:
-        """Connect and authenticate, and say what was found; ``ExportError`` with the reason when it fails (V11)."""
+    def check(self, test: Outgoing | None = None) -> str:
+        """Connect and authenticate, and say what was found; ``ExportError`` with the reason when it fails (V11).
+
+        ``test`` is a request about nobody that is sent then; without it no message goes out.
+        """
 
     def stop(self) -> None:
         """End pauses and waits: the command is asked to stop."""
