@@ -41,7 +41,15 @@ if TYPE_CHECKING:
     from muster.activation.model.activation import AnyActivation
     from muster.activation.model.exports import Export
     from muster.activation.model.governance import Policy
-    from muster.activation.model.history import AudienceEvaluation, Baseline, Build, FailedAudience, PlannedFile, Run
+    from muster.activation.model.history import (
+        AudienceEvaluation,
+        Baseline,
+        Build,
+        FailedAudience,
+        PlannedFile,
+        Run,
+        RunAudience,
+    )
     from muster.activation.model.log import without_secrets
     from muster.activation.model.workspace import JOBS, Activation, Audience, Destination, Workspace
     from muster.activation.presets.shape import Header, Limits, Preset
@@ -146,7 +154,7 @@ _HOMES = {
     "muster.activation.instants": "iso parse_instant rounded",
     "muster.activation.model.exports": "Export",
     "muster.activation.model.governance": "Policy",
-    "muster.activation.model.history": "AudienceEvaluation Baseline Build FailedAudience PlannedFile Run",
+    "muster.activation.model.history": "AudienceEvaluation Baseline Build FailedAudience PlannedFile Run RunAudience",
     "muster.activation.model.log": "without_secrets",
     "muster.activation.model.activation": "AnyActivation",
     "muster.activation.model.workspace": "Activation Audience Destination JOBS Workspace",
@@ -277,6 +285,7 @@ __all__ = [
     "Retried",
     "Rewound",
     "Run",
+    "RunAudience",
     "RunDetails",
     "RunRejects",
     "Sample",

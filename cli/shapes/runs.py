@@ -10,6 +10,7 @@ from muster.runs import Run, iso
 if TYPE_CHECKING:
     from muster.runs import Reject, Retried, Step
 
+MESSAGE_KEYS = ("audiences", "messages", "requests", "by_trigger", "resent")  # null of runs that export files
 _RUN_KEYS = (
     *("run_id", "destination", "activation", "audience", "trigger", "export", "first_export", "status", "attempts"),
     *("scheduled_time", "started_at", "finished_at", "evaluated_at", "baseline_evaluated_at"),
