@@ -29,6 +29,7 @@ class DestinationSummary:
     name: str
     url: str
     activations: int
+    kind: str = "files"  # or that of an event destination: ``http``, ``kinesis``, ``event_hubs``
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,10 @@ def _summaries(config: Workspace) -> tuple[DestinationSummary, ...]:
     )
     of_messages = ((each, each.shown_url or each.place) for each in config.message_destinations.values())
     found = sorted([*of_files, *of_messages], key=lambda pair: pair[0].id)
-    return tuple(DestinationSummary(each.id, each.name, url, used[each.id]) for each, url in found)
+    return tuple(
+        DestinationSummary(each.id, each.name, url, used[each.id], getattr(each, "kind", "files"))
+        for each, url in found
+    )
 
 
 def check_destinations(workspace: OpenWorkspace, destinations: Sequence[str] = ()) -> tuple[CheckedDestination, ...]:
