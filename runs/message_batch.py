@@ -52,6 +52,8 @@ class MessageBatch:
         ended = resume.replace(run, self._session, reason)
         self.finished.append(Outcome(ended))
         self.replaced.add(run.key)
+        if ended.status == "succeeded":
+            return
         text = f"{run.key}: run {run.run_id} was interrupted and is not sent to its end: {reason}"
         again = f"; `muster resync {run.key}` asks for it again" if run.trigger == "on_demand" else ""
         self._session.warnings.add(text + again)
@@ -84,7 +86,7 @@ class MessageBatch:
         if not begun.error:
             self._indexes[begun.run.run_id] = len(self.outcomes)
             try:
-                self._sendings.start(begun.run)
+                self._sendings.start(begun.run, is_fresh=True)
             except MusterError as error:
                 outcome = Outcome(begun.run, error)
         self.outcomes.append(outcome)

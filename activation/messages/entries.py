@@ -7,7 +7,7 @@ person      UInt32; at UInt32: the position in the part of the people
 audience    UInt16: the place of the told audience; null: about all
 is_exit     Boolean; kind UInt8: the place in ``KINDS_OF_CHANGE``
 last_qualification_time  Datetime(us, UTC): in the audience; null where the entry is about all
-values      UInt8: ``NOW``, or which of the values of before an exit goes out under
+also        Struct of the values of kept targets that an exit goes out under in the place of those last sent; else null
 identifier  String: as it is written; null without an identity column
 namespace   String: of entries that are about one namespace; else null
 name:x      String: the JSON of the identifier in the identity column ``x``
@@ -28,9 +28,8 @@ from muster.activation.profile_changes import people as columns
 from muster.activation.profile_changes.people import IDS, is_told, status, time
 from muster.activation.values.message_json import message_json
 
-AT, KIND, VALUES, IDENTIFIER, NAMESPACE = "at", "kind", "values", "identifier", "namespace"
-NOW, SENT, ALSO = range(3)
-_TYPES = {AUDIENCE: pl.UInt16(), IS_EXIT: pl.Boolean(), KIND: pl.UInt8(), VALUES: pl.UInt8()}
+AT, KIND, ALSO, IDENTIFIER, NAMESPACE = "at", "kind", "also", "identifier", "namespace"
+_TYPES = {AUDIENCE: pl.UInt16(), IS_EXIT: pl.Boolean(), KIND: pl.UInt8()}
 
 
 class EntryMaker:
@@ -39,18 +38,20 @@ class EntryMaker:
     def __init__(self, shapes: Shapes, layout: Layout, audiences: int, at: datetime) -> None:
         self._shapes, self._layout, self._at = shapes, layout, at
         self._places = range(audiences)
+        self._columns = frozenset[str]()
 
     def of(self, part: pl.DataFrame, *, exits: bool | None) -> pl.DataFrame:
         """The entries of some people, in the order of M6: exits alone, the others alone, or all (None)."""
         people = part.lazy().with_row_index(AT)
+        self._columns = frozenset(part.columns)
         frames = list(self._declared(people) if self._shapes.is_declared else self._objects(people))
         whole = pl.concat(frames, how="diagonal")
         if exits is not None:
             whole = whole.filter(pl.col(IS_EXIT) == exits)
-        order = [pl.col(AT), ~pl.col(IS_EXIT), pl.col(AUDIENCE), pl.col(IDENTIFIER), pl.col(NAMESPACE), pl.col(VALUES)]
+        order = [pl.col(AT), ~pl.col(IS_EXIT), pl.col(AUDIENCE), pl.col(IDENTIFIER), pl.col(NAMESPACE)]
         return engine.collect_inside(whole.sort(order, nulls_last=False, maintain_order=True))
 
-    # payload: profile
+    # Messages of whole profiles
 
     def _objects(self, people: pl.LazyFrame) -> Iterator[pl.LazyFrame]:
         """Entries that are objects of whole profiles."""
@@ -108,19 +109,29 @@ class EntryMaker:
         """Entries of what the receiver holds no longer: identifiers, or the values last sent."""
         places = self._places if place is None else [place]
         if self._layout.identity:
-            lists = [pl.col(columns.leaves(each)) for each in places]
-            none = pl.lit([], dtype=columns.HELD_DTYPE)
-            left = pl.concat_list(*(pl.coalesce(each, none) for each in lists)).list.unique().list.sort()
-            found = self._some(people, pl.lit(value=True), place=place, others=[left.alias(IDENTIFIER)])
-            told = found.explode(IDENTIFIER).filter(pl.col(IDENTIFIER).is_not_null())
-            key = name_column(self._layout.identity.column.name)
-            yield told.with_columns(message_json(pl.col(IDENTIFIER), pl.String()).alias(key))
+            yield self._left(people, place, places, self._layout.identity)
             return
         if place is None and not self._shapes.tells_kind:  # one entry tells it all
             people = people.filter(~self._any_told(value=True))
-        for values, column in ((SENT, columns.withdraws), (ALSO, columns.also_withdraws)):
-            told = people.filter(pl.any_horizontal(pl.col(column(each)) for each in places).fill_null(value=False))
-            yield self._some(told, pl.lit(value=True), place=place, values=values)
+        withdraws = pl.any_horizontal(pl.col(columns.withdraws(each)) for each in places).fill_null(value=False)
+        yield self._some(people.filter(withdraws), pl.lit(value=True), place=place)
+        others = [name for each in places if (name := columns.also(each)) in self._columns]
+        if others:
+            found = (
+                self._some(people, pl.lit(value=True), place=place, others=[pl.col(name).alias(ALSO)])
+                for name in others
+            )
+            each_other = pl.concat(list(found)).explode(ALSO).filter(pl.col(ALSO).is_not_null())
+            yield each_other.unique([AT, ALSO], keep="first", maintain_order=True)
+
+    def _left(self, people: pl.LazyFrame, place: int | None, places: Sequence[int], key: Field) -> pl.LazyFrame:
+        """An entry for each identifier that goes out as an exit; other columns of the namespace are not known then."""
+        none = pl.lit([], dtype=columns.HELD_DTYPE)
+        lists = [pl.coalesce(pl.col(columns.leaves(each)), none) for each in places]
+        left = pl.concat_list(lists).list.unique().list.sort().alias(IDENTIFIER)
+        entries = self._some(people, pl.lit(value=True), place=place, others=[left]).explode(IDENTIFIER)
+        told = entries.filter(pl.col(IDENTIFIER).is_not_null())
+        return told.with_columns(message_json(pl.col(IDENTIFIER), pl.String()).alias(name_column(key.column.name)))
 
     def _written(self) -> list[pl.Expr]:
         """The identifiers of a member as they are written, and the JSON of them in each column of the namespace."""
@@ -143,7 +154,6 @@ class EntryMaker:
         kind: pl.Expr | None = None,
         *,
         place: int | None = None,
-        values: int = NOW,
         others: Sequence[pl.Expr] = (),
     ) -> pl.LazyFrame:
         """An entry for each of some people."""
@@ -154,7 +164,6 @@ class EntryMaker:
             AUDIENCE: audience,
             IS_EXIT: is_exit,
             KIND: pl.when(is_exit).then(pl.lit(EXITED_KIND)).otherwise(said),
-            VALUES: pl.lit(values),
         }
         typed = [expr.cast(_TYPES[name]).alias(name) for name, expr in given.items()]
         absent = [] if IDENTIFIER in known else [_null(IDENTIFIER)]
