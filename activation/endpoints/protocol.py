@@ -25,6 +25,7 @@ class Outgoing:
     url: str = ""  # without what authentication adds
     body: bytes = b""
     records: tuple[Record, ...] = ()  # of a stream, in the order of entries; empty for http
+    entries: int = 0  # how many the body has, of http: answers name them by position or by key (V10)
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,16 @@ class Answer:
     failing    408, 5xx: perhaps some were; tried again
     lost       sent, and no answer: perhaps some were; tried again
     unsent     no connection: none was; tried again
-    fatal      any other answer: the run ends
+    fatal      any other answer: the run ends; where ``sent`` is false the receiver cannot have had the request
     """
 
     meaning: Meaning
-    reason: str = ""  # short, without profile data: ``422``, ``ProvisionedThroughputExceededException``, ``time-out``
+    reason: str = ""  # short, without profile data: ``422``, ``ProvisionedThroughputExceededException``, ``no answer``
     refused: Mapping[int, str] = field(default_factory=dict)  # positions of refused entries, with the reason
     again: tuple[int, ...] = ()  # positions of entries of an accepted request that are to be sent again (streams)
     refused_count: int = 0  # entries that were refused, nobody knows which (V10)
     retry_after: float | None = None  # seconds
+    sent: bool = True  # of "fatal": whether the request went out, as opposed to credentials or a certificate that fail
     excerpt: str = field(default="", repr=False)  # at most 300 characters of the answer, for a terminal with -v (V12)
 
 
@@ -64,14 +66,20 @@ class Limits:
     counts_profile_id: bool = False
 
 
+NO_LIMITS = Limits()
+
+
 class Endpoint(Protocol):
     """An opened connection to a receiver of messages. Its functions are called by several threads at a time."""
 
     def send(self, outgoing: Outgoing) -> Answer:
         """Try a request once. No error of the network or of the receiver is raised: it is an answer."""
 
-    def check(self, *, send_test: bool) -> str:
-        """Connect and authenticate, and say what was found; ``ExportError`` with the reason when it fails (V11)."""
+    def check(self, test: Outgoing | None = None) -> str:
+        """Connect and authenticate, and say what was found; ``ExportError`` with the reason when it fails (V11).
+
+        ``test`` is a request about nobody that is sent then; without it no message goes out.
+        """
 
     def stop(self) -> None:
         """End pauses and waits: the command is asked to stop."""

@@ -91,8 +91,3 @@ class DestinationKind:
     def scheme(self) -> str:
         """The scheme of the urls, in lower case: the kind's name in the table."""
         return self.urls.scheme
-
-    @property
-    def key_names(self) -> tuple[str, ...]:
-        """The names of the keys that ``connection`` may have."""
-        return tuple(key.name for key in self.keys)
