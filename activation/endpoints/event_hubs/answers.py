@@ -28,24 +28,24 @@ _STATUS = re.compile(r"Status code: ([0-9]{3})")
 def opening_failed(error: Exception, *, has_login_failed: bool = False) -> Answer:
     """What it means that no link could be opened: nothing was sent."""
     if has_login_failed:
-        return Answer("fatal", NO_LOGIN)
+        return _fatal(NO_LOGIN)
     if "CERTIFICATE_VERIFY" in str(error).upper():
-        return Answer("fatal", "its certificate is not accepted")
+        return _fatal("its certificate is not accepted")
     condition = _condition(error)
     if isinstance(error, AuthenticationError):
         status = _STATUS.search(str(error))
         if status and status[1] in {"401", "403"}:
-            return Answer("fatal", _ADVICE["auth-failed"])
+            return _fatal(_ADVICE["auth-failed"])
         if status and status[1] == "404":
-            return Answer("fatal", _ADVICE["not-found"])
+            return _fatal(_ADVICE["not-found"])
         return Answer("unsent", f"no authorization: {status[1]}" if status else "no authorization in time")
     if condition in _THROTTLED:
         return Answer("throttled", condition)
     if condition in _ADVICE:
-        return Answer("fatal", f"{condition}: {_ADVICE[condition]}")
+        return _fatal(f"{condition}: {_ADVICE[condition]}")
     if isinstance(error, EventHubError):
         return Answer("unsent", "no connection can be made")
-    return Answer("fatal", f"the client cannot connect: {type(error).__name__}")
+    return _fatal(f"the client cannot connect: {type(error).__name__}")
 
 
 def sending_failed(error: Exception) -> Answer:
@@ -62,6 +62,11 @@ def sending_failed(error: Exception) -> Answer:
     if isinstance(error, EventDataSendError) and condition not in {"", "unknown-error"}:
         return Answer("failing" if condition in _FAILING else "refused", condition)
     return Answer("lost", "the connection broke")
+
+
+def _fatal(reason: str) -> Answer:
+    """The run ends, and nothing was sent."""
+    return Answer("fatal", reason, sent=False)
 
 
 def _condition(error: Exception) -> str:

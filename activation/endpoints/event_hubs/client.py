@@ -5,6 +5,7 @@ import threading
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from azure.eventhub.exceptions import EventHubError
@@ -17,7 +18,7 @@ from muster.activation.errors import ExportError
 from muster.activation.model.messages import MessageActivation, MessageDestination
 
 logging.getLogger("azure.eventhub").addHandler(logging.NullHandler())  # its warnings hold what servers say
-_TEST_KEY = "muster"  # chooses the partition of the event that ``destinations check --send-test`` sends
+_TEST = Record("muster", b"{}")  # of a test that says no records
 _WORST = ("fatal", "lost", "failing", "unsent", "throttled", "refused")  # the meanings of several batches, in one word
 
 
@@ -89,16 +90,15 @@ class EventHubsEndpoint:
     def _link(self, partition: str) -> Link:
         return Link(self._client, self._login, partition, self._timeout, self._stopped)
 
-    def check(self, *, send_test: bool) -> str:
-        """Ask for the partitions and open a link to send on, and with ``send_test`` send one empty object."""
+    def check(self, test: Outgoing | None = None) -> str:
+        """Open a link to send on, ask for the partitions, and send the events of ``test``, if there is one (V11)."""
         answer = self._find_partitions()
-        if answer is None:
-            link = self._links[partition_of(_TEST_KEY, len(self._links))]
-            answer = link.send([b"{}"] if send_test else [])
-        if answer.meaning != "accepted":
+        if answer is None and test is not None:
+            answer = self.send(replace(test, records=test.records or (_TEST,)))
+        if answer is not None and answer.meaning != "accepted":
             raise ExportError(f"{self._id}: hub {self._hub}: {answer.reason}")
         said = f"hub {self._hub}: {len(self._links)} partition{'s' if len(self._links) > 1 else ''}"
-        return f"{said}; a test event was taken" if send_test else said
+        return f"{said}; a test event was taken" if test else said
 
     def stop(self) -> None:
         """Send nothing from now on, and wait two seconds at most for answers."""

@@ -3,9 +3,9 @@
 Needs azure-eventhub and azure-identity.
 """
 
-import os
 import threading
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,9 +16,9 @@ from azure.identity import DefaultAzureCredential
 
 from muster.activation.endpoints.event_hubs.kind import host_of
 from muster.activation.endpoints.hosts import is_loopback
+from muster.activation.endpoints.kind import variables_of
 from muster.activation.errors import ExportError
 from muster.activation.model.messages import MessageDestination
-from muster.activation.stores.kind import variables_of
 
 _KEPT = 120.0  # seconds that a token is used for new links: credentials renew theirs five minutes before it ends
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")  # what other clients of Azure's, or Python's own, look for
@@ -67,17 +67,17 @@ def _options(destination: MessageDestination, said: dict[str, str]) -> dict[str,
     """The client tries once and sleeps never: the sender of requests tries again."""
     is_websocket = said.get("transport") == "websocket"
     variables = variables_of(destination)
-    ca = destination.tls.ca if destination.tls and destination.tls.ca else said.get("ca")
-    ca = ca or next((variables[name] for name in _BUNDLES if variables.get(name)), None)
-    if ca and not os.path.exists(ca):  # noqa: PTH110  # a text from outside
-        raise ExportError(f"{destination.id}: the file of certificates {ca} does not exist")
+    bundle = next((name for name in _BUNDLES if variables.get(name)), None)
+    if bundle and not Path(variables[bundle]).exists():
+        raise ExportError(f"{destination.id}: the file of certificates that {bundle} names does not exist")
+    endpoint = urlsplit(said.get("endpoint", "")).netloc
     return {
         "retry_total": 0,
         "retry_backoff_factor": 0,
         "auth_timeout": destination.timeout,
         "transport_type": TransportType.AmqpOverWebsocket if is_websocket else TransportType.Amqp,
-        **({"custom_endpoint_address": f"sb://{said['endpoint']}"} if said.get("endpoint") else {}),
-        **({"connection_verify": ca} if ca else {}),
+        **({"custom_endpoint_address": f"sb://{endpoint}"} if endpoint else {}),
+        **({"connection_verify": variables[bundle]} if bundle else {}),
     }
 
 
@@ -93,7 +93,7 @@ def _check(destination: MessageDestination, said: dict[str, str], text: str) -> 
             "Endpoint=sb://...;SharedAccessKeyName=...;SharedAccessKey=..."
         ) from error
     is_plain = found.get("usedevelopmentemulator") == "true"
-    if is_plain and not is_loopback(host) and not destination.allow_insecure:
+    if is_plain and not is_loopback(host):
         raise ExportError(
             f"{destination.id}: the connection string in {variable} is of an emulator on another machine: events would "
             "travel unencrypted"

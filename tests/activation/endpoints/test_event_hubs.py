@@ -27,7 +27,7 @@ from muster.activation.endpoints.event_hubs.client import EventHubsEndpoint, par
 from muster.activation.endpoints.protocol import Answer, Outgoing, Record
 from muster.activation.errors import ExportError
 from muster.activation.model.activation import Schedule
-from muster.activation.model.messages import MappedAudience, MessageActivation, MessageDestination, Tls
+from muster.activation.model.messages import MappedAudience, MessageActivation, MessageDestination
 
 Open = Callable[..., EventHubsEndpoint]
 PEOPLE = [f"p{number}" for number in range(40)]
@@ -63,8 +63,6 @@ def destination(
     timeout: float = 5.0,
     *,
     connection: dict[str, str] | None = None,
-    tls: Tls | None = None,
-    allow_insecure: bool = False,
     variables: dict[str, str] | None = None,
     **settings: str,
 ) -> MessageDestination:
@@ -77,8 +75,6 @@ def destination(
         place=f"127.0.0.1/{HUB}",
         settings={"namespace": "127.0.0.1", "hub": HUB, "transport": "amqp", **named, **settings},
         connection=connection or {},
-        tls=tls,
-        allow_insecure=allow_insecure,
         timeout=timeout,
         variables={VARIABLE: text or "", "REQUESTS_CA_BUNDLE": "", "SSL_CERT_FILE": "", **(variables or {})},
     )
@@ -235,10 +231,10 @@ def test_a_wrong_key(hub: EventHub, opened: Open, caplog: pytest.LogCaptureFixtu
     caplog.set_level(logging.DEBUG)
     wrong = "d3Jvbmcga2V5"
     given = opened(hub.text(wrong)).send(request_of("a"))
-    assert given == Answer("fatal", "the key, signature or token is not accepted, or has expired")
+    assert given == Answer("fatal", "the key, signature or token is not accepted, or has expired", sent=False)
     assert hub.state["transfers"] == []
     with pytest.raises(ExportError) as raised:
-        opened(hub.text(wrong)).check(send_test=False)
+        opened(hub.text(wrong)).check()
     assert "SharedAccessSignature" not in str(raised.value)
     muster = [record.getMessage() for record in caplog.records if not record.name.startswith("azure")]
     assert not [each for each in muster if wrong in each or "Signature" in each]
@@ -285,32 +281,32 @@ def test_the_login_of_this_machine(hub: EventHub, opened: Open, identity: Identi
     identity.token = None
     refused = opened(None, namespace=f"127.0.0.1:{hub.amqp}").send(request_of("a"))
     assert refused == Answer(
-        "fatal", "no credentials are accepted: log in with `az login`, or set connection_string_env"
+        "fatal", "no credentials are accepted: log in with `az login`, or set connection_string_env", sent=False
     )
 
 
 @pytest.mark.parametrize("transport", ["amqp", "websocket"])
 def test_tls(hub: EventHub, opened: Open, transport: str) -> None:
-    """V1, V12: over TCP or websockets the server's certificate is verified, against the files that are named."""
+    """V1, V12: over TCP or websockets the server's certificate is verified, against the files that a variable names."""
     words = {
         "namespace": "localhost",
         "transport": transport,
-        "connection": {"endpoint": f"localhost:{hub.amqps if transport == 'amqp' else hub.wss}"},
+        "connection": {"endpoint": f"https://localhost:{hub.amqps if transport == 'amqp' else hub.wss}"},
     }
     refused = opened(hub.secured, **words).send(request_of("a"))
-    assert refused == Answer("fatal", "its certificate is not accepted")
+    assert refused == Answer("fatal", "its certificate is not accepted", sent=False)
     ca = str(hub.certificate.certificate)
-    by_key = opened(hub.secured, **words, tls=Tls(ca=ca))
-    by_variable = opened(hub.secured, **words, variables={"REQUESTS_CA_BUNDLE": ca})
-    assert [each.send(request_of("a")) for each in (by_key, by_variable)] == [Answer("accepted")] * 2
-    assert hub.events == {str(partition_of("a", 4)): [body("a")] * 2}
-    with pytest.raises(ExportError, match="hub: the file of certificates /none does not exist"):
-        opened(hub.secured, **words, tls=Tls(ca="/none"))
+    assert opened(hub.secured, **words, variables={"REQUESTS_CA_BUNDLE": ca}).send(request_of("a")) == Answer(
+        "accepted"
+    )
+    assert hub.events == {str(partition_of("a", 4)): [body("a")]}
+    with pytest.raises(ExportError, match="hub: the file of certificates that SSL_CERT_FILE names does not exist"):
+        opened(hub.secured, **words, variables={"SSL_CERT_FILE": "/none"})
 
 
 def test_websockets_without_tls(hub: EventHub, opened: Open) -> None:
     """V1: an emulator on this machine is reached over websockets, too."""
-    words = {"transport": "websocket", "connection": {"endpoint": f"127.0.0.1:{hub.ws}"}}
+    words = {"transport": "websocket", "connection": {"endpoint": f"http://127.0.0.1:{hub.ws}"}}
     assert opened(hub.text(), **words).send(request_of(*PEOPLE)) == Answer("accepted")
     assert sum(map(len, hub.events.values())) == len(PEOPLE)
 
@@ -337,15 +333,15 @@ def test_a_batch_that_the_hub_has_no_room_for(hub: EventHub, opened: Open) -> No
 def test_the_check_names_the_hub(hub: EventHub, opened: Open) -> None:
     """V11: a check asks for the partitions and opens a link, and sends one empty object with ``--send-test`` alone."""
     endpoint = opened(hub.text())
-    assert endpoint.check(send_test=False) == f"hub {HUB}: 4 partitions"
+    assert endpoint.check() == f"hub {HUB}: 4 partitions"
     assert hub.state["transfers"] == []
-    assert endpoint.check(send_test=True) == f"hub {HUB}: 4 partitions; a test event was taken"
+    assert endpoint.check(Outgoing("test", "")) == f"hub {HUB}: 4 partitions; a test event was taken"
     assert [each["events"] for each in hub.state["transfers"]] == [["{}"]]
     hub.say(attach=[{"condition": "amqp:unauthorized-access"}])
     with pytest.raises(ExportError, match=f"hub: hub {HUB}: unauthorized-access: the right to send is missing"):
-        opened(hub.text()).check(send_test=False)
+        opened(hub.text()).check()
     with pytest.raises(ExportError, match="hub: hub none: not-found: there is no such hub in the namespace"):
-        opened(hub.text(), hub="none").check(send_test=False)
+        opened(hub.text(), hub="none").check()
 
 
 @pytest.mark.parametrize(
@@ -406,12 +402,12 @@ def test_without_the_extra(missing: str) -> None:
     program = (
         f"import sys; sys.modules['{missing}'] = None\n"
         "from pathlib import Path\n"
-        "from muster.activation.endpoints.event_hubs import kind\n"
+        "from muster.activation.endpoints.kinds import KINDS\n"
         "from muster.activation.model.messages import MessageDestination\n"
         "words = {'namespace': 'acme', 'hub': 'h', 'transport': 'websocket'}\n"
         "hub = MessageDestination(id='h', name='H', kind='event_hubs', place='', settings=words)\n"
         "try:\n"
-        "    module, _, name = kind.CLIENT.rpartition('.')\n"
+        "    module, _, name = KINDS['event_hubs'].client.rpartition('.')\n"
         "    getattr(__import__(module, fromlist=[name]), name)(hub, None, Path())\n"
         "except ModuleNotFoundError as error: print(error.name.removesuffix('.exceptions'))"
     )
