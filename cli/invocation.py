@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from muster.cli.process import clock
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import typer
 
     from muster.cli.arguments import Options
@@ -20,12 +22,13 @@ def opened(ctx: "typer.Context") -> "OpenWorkspace":
     return open_with(ctx.obj)
 
 
-def open_with(options: "Options") -> "OpenWorkspace":
-    """The workspace that these options name."""
+def open_with(options: "Options", variables: "Mapping[str, str] | None" = None) -> "OpenWorkspace":
+    """The workspace that these options name; ``variables`` are in the place of the environment."""
     from muster.runs import open_workspace
 
     workspace = open_workspace(
         options.workspace,
+        variables=variables,
         memory_limit=options.memory_limit,
         wait=options.wait,
         allow_insecure_state=options.allow_insecure,

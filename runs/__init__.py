@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from muster.activation.governance.violations import Violation
     from muster.activation.graph.details import HeldIdentity, Link, SharedIdentity
     from muster.activation.instants import iso, parse_instant, rounded
+    from muster.activation.model.activation import AnyActivation
     from muster.activation.model.exports import Export
     from muster.activation.model.governance import Policy
     from muster.activation.model.history import AudienceEvaluation, Baseline, Build, FailedAudience, PlannedFile, Run
@@ -146,6 +147,7 @@ _HOMES = {
     "muster.activation.model.governance": "Policy",
     "muster.activation.model.history": "AudienceEvaluation Baseline Build FailedAudience PlannedFile Run",
     "muster.activation.model.log": "without_secrets",
+    "muster.activation.model.activation": "AnyActivation",
     "muster.activation.model.workspace": "Activation Audience Destination JOBS Workspace",
     "muster.activation.presets.shape": "Header Limits Preset",
     "muster.activation.profiles.freshness": "InputAge",
@@ -197,6 +199,7 @@ __all__ = [
     "JOBS",
     "Activation",
     "ActivationStatus",
+    "AnyActivation",
     "Audience",
     "AudienceDetails",
     "AudienceEvaluation",

@@ -39,7 +39,7 @@ def _wrong_time(workspace: Workspace, row: Row) -> datetime:
     from muster.schedules.due import schedule_digest
 
     first, since = datetime.fromisoformat(row["first_seen"]), datetime.fromisoformat(row["since"])
-    activation = workspace.activation(row["activation"])
+    activation = workspace.any_activation(row["activation"])
     if activation is None or not row["present"] or schedule_digest(activation.schedule) != row["schedule_digest"]:
         return first  # the next command that writes sets the other one anew
     return first if since == activation.schedule.start else max(first, since)

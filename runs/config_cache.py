@@ -134,7 +134,7 @@ def _state_folder(sources: Sources) -> Path:
 
 
 def _zones(workspace: Workspace) -> Iterator[str]:
-    yield from {workspace.zone.key, *(each.schedule.zone.key for each in workspace.activations)}
+    yield from {workspace.zone.key, *(each.schedule.zone.key for each in workspace.all_activations)}
     if workspace.evaluation_schedule:
         yield workspace.evaluation_schedule.zone.key
 

@@ -1,10 +1,12 @@
 """Destinations: where each is, and whether files can be delivered there."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from muster.activation.errors import RefusedError, did_you_mean
+from muster.activation.model.messages import MessageDestination
 from muster.activation.model.redaction import redact
 from muster.activation.model.workspace import Destination, Workspace
 from muster.runs.opening import OpenWorkspace
@@ -18,7 +20,7 @@ _AT_ONCE = 8  # destinations that are checked at once
 
 @dataclass(frozen=True)
 class DestinationSummary:
-    """A destination: its url without credentials, and how many activations deliver there.
+    """A destination: its url or place without credentials, and how many activations deliver there.
 
     While variables of the url are missing, ``url`` is as written: ``sftp://${CRM_HOST}/in``.
     """
@@ -59,15 +61,14 @@ def list_destinations(workspace: OpenWorkspace) -> tuple[DestinationSummary, ...
 def _summaries(config: Workspace) -> tuple[DestinationSummary, ...]:
     from muster.activation.stores import urls
 
-    return tuple(
-        DestinationSummary(
-            each.id,
-            each.name,
-            urls.normalise(each.url, config.root) if each.url else each.shown_url,
-            sum(activation.destination == each.id for activation in config.activations),
-        )
-        for each in sorted(config.destinations.values(), key=lambda each: each.id)
+    used = Counter(activation.destination for activation in config.all_activations)
+    of_files: Iterator[tuple[Destination | MessageDestination, str]] = (
+        (each, urls.normalise(each.url, config.root) if each.url else each.shown_url)
+        for each in config.destinations.values()
     )
+    of_messages = ((each, each.shown_url or each.place) for each in config.message_destinations.values())
+    found = sorted([*of_files, *of_messages], key=lambda pair: pair[0].id)
+    return tuple(DestinationSummary(each.id, each.name, url, used[each.id]) for each, url in found)
 
 
 def check_destinations(workspace: OpenWorkspace, destinations: Sequence[str] = ()) -> tuple[CheckedDestination, ...]:

@@ -1,15 +1,19 @@
-"""The exports and evaluations due at an instant, from the config and the ledger alone (S2, S4, S7, E9)."""
+"""The runs and evaluations due at an instant, from the config and the ledger alone (S2, S4, S7, V1, E9)."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 
 from muster.activation.errors import RefusedError
-from muster.activation.model.exports import Export, run_id
-from muster.activation.model.workspace import Activation, Trigger, Workspace
+from muster.activation.model.exports import AnyDecision, Sending, run_id
+from muster.activation.model.history import Look
+from muster.activation.model.messages import MessageActivation
+from muster.activation.model.workspace import Activation, AnyActivation, Trigger, Workspace
+from muster.activation.sending.looking import Looks
 from muster.activation.state.ledger import (
     evaluations_table,
     failures_table,
+    looks_table,
     redeliveries_table,
     runs_table,
     sightings_table,
@@ -24,21 +28,37 @@ class LedgerPast:
 
     def __init__(self, view: LedgerView) -> None:
         self._ledger, self._workspace = view.ledger, view.workspace.name
-        activations = ((each.destination, each.id, each.schedule.trigger) for each in view.workspace.activations)
+        activations = ((each.destination, each.id, each.schedule.trigger) for each in view.workspace.all_activations)
         self._histories = runs_table.finished_and_failed_slots(self._ledger, activations)
+        sends = bool(view.workspace.message_activations)
+        self._looks = {each.key: each for each in looks_table.list_all(self._ledger)} if sends else {}
 
-    def history(self, activation: Activation) -> History:
-        """The activation's finished and failed slots."""
-        return History(*self._histories[activation.destination, activation.id])
+    def history(self, activation: AnyActivation) -> History:
+        """The activation's finished and failed slots; a look with nothing to send finishes slots, too (V1)."""
+        finished, failed = self._histories[activation.destination, activation.id]
+        settled = _settled_by(self._looks.get(activation.key), activation)
+        return History(max(filter(None, (finished, settled)), default=None), failed)
 
     def evaluations(self, audience: str, since: datetime) -> Sequence[datetime]:
         """The instants at which an audience was evaluated, from ``since`` on."""
         return evaluations_table.times(self._ledger, audience, since)
 
-    def counter(self, activation: Activation, trigger: Trigger, slot: datetime) -> int:
+    def counter(self, activation: AnyActivation, trigger: Trigger, slot: datetime) -> int:
         """The first counter with which the run id of a slot is not that of a rewound run (S8)."""
         ids = (run_id(self._workspace, activation.destination, activation.id, trigger, slot, n) for n in count())
         return next(n for n, each in enumerate(ids) if not runs_table.is_rewound(self._ledger, each))
+
+
+def _settled_by(look: Look | None, activation: AnyActivation) -> datetime | None:
+    """The newest slot that a look with nothing to send settled (V1); None where there was no such look.
+
+    Slots of the look's own instant that come from commands and evaluations are not settled: a later command at that
+    instant may have evaluated, so it looks again.
+    """
+    if look is None or not look.found_nothing or not isinstance(activation, MessageActivation):
+        return None
+    by_clock = activation.schedule.kind in {"at", "every", "cron"}
+    return look.at if by_clock else look.at - timedelta.resolution
 
 
 def sightings(view: LedgerView) -> dict[str, FirstSeen]:
@@ -47,7 +67,7 @@ def sightings(view: LedgerView) -> dict[str, FirstSeen]:
 
 
 def _observed(before: dict[str, FirstSeen], view: LedgerView) -> dict[str, FirstSeen]:
-    return observe(before, [each for each in view.workspace.activations if each.enabled], view.at)
+    return observe(before, [each for each in view.workspace.all_activations if each.enabled], view.at)
 
 
 def _recorded_sightings(view: LedgerView) -> dict[str, FirstSeen]:
@@ -103,15 +123,16 @@ def reevaluation_is_due(view: LedgerView) -> bool:
     return not view.workspace.audiences.keys().isdisjoint(failures_table.current(view.ledger, view.at))
 
 
-def due_after_evaluation(view: LedgerView, seen: dict[str, FirstSeen]) -> list[Export]:
-    """The exports that evaluations of their audiences ask for (S4)."""
-    return decide.after_evaluation(decide.Situation(view.workspace, seen, LedgerPast(view), view.at))
+def due_after_evaluation(view: LedgerView, seen: dict[str, FirstSeen]) -> list[AnyDecision]:
+    """The runs that evaluations of their audiences ask for (S4), and those that each command asks for (V1)."""
+    situation = decide.Situation(view.workspace, seen, LedgerPast(view), view.at)
+    return [*decide.after_evaluation(situation), *decide.each_run(situation)]
 
 
 def everything_due(
     view: LedgerView, seen: dict[str, FirstSeen], override_guards: Collection[str], only: Collection[str] = ()
-) -> list[Export]:
-    """Every export that is due, those that follow evaluations first (S2, S4); of the activations ``only``, if any."""
+) -> list[AnyDecision]:
+    """Every run that is due, those that follow evaluations first (S2, S4); of the activations ``only``, if any."""
     situation = decide.Situation(view.workspace, seen, LedgerPast(view), view.at, override_guards)
     due = [*decide.after_evaluation(situation), *decide.scheduled(situation)]
     return [each for each in due if not only or each.activation.key in only]
@@ -130,7 +151,9 @@ def check_only(workspace: Workspace, only: Collection[str]) -> None:
         if not activation.enabled:
             raise RefusedError(f"{key} is disabled (`enabled: false`), so no run exports it")
         if activation.schedule.kind == "on_demand":
-            raise RefusedError(f"{key} is exported on demand only, which no run does: `muster export {key}` does")
+            if isinstance(activation, Activation):
+                raise RefusedError(f"{key} is exported on demand only, which no run does: `muster export {key}` does")
+            raise RefusedError(f"{key} is sent on demand only, which no run does: `muster resync {key}` does")
 
 
 def is_idle(view: LedgerView, override_guards: Collection[str], only: Collection[str] = ()) -> bool:
@@ -142,7 +165,21 @@ def is_idle(view: LedgerView, override_guards: Collection[str], only: Collection
         return False
     before = _recorded_sightings(view)
     seen = _observed(before, view)
-    if everything_due(view, seen, override_guards, only):
+    looks = _looks_with_nothing(view, everything_due(view, seen, override_guards, only))
+    if looks is None:
         return False
     _record_changes(before, seen, view)
+    if looks:
+        Looks(view.workspace, view.ledger).record(looks, view.at)
     return True
+
+
+def _looks_with_nothing(view: LedgerView, due: Sequence[AnyDecision]) -> list[Look] | None:
+    """The last looks at the activations that are due, if these tell that none has anything to send; else None (V1)."""
+    looks, found = Looks(view.workspace, view.ledger), []
+    for each in due:
+        look = looks.found_nothing(each, view.at) if isinstance(each, Sending) else None
+        if look is None:
+            return None
+        found.append(look)
+    return found

@@ -20,7 +20,7 @@ _ELEMENT = re.compile(r"[\w\"`]\s*\[\s*\d+\s*\]")  # not counted from the end, w
 def remarks(view: LedgerView) -> tuple[str, ...]:
     """A remark that evaluations do not come by themselves, where exports wait for one; else none (S4, S7, X2)."""
     workspace, newest = view.workspace, evaluations_table.newest_time(view.ledger)
-    waiting = [each for each in workspace.activations if each.schedule.trigger != "on_demand"]
+    waiting = [each for each in workspace.all_activations if each.schedule.trigger != "on_demand"]
     if workspace.evaluation_schedule or not waiting or (newest and newest > view.at - _RECENTLY):
         return ()
     since = f"the newest evaluation is of {iso(newest)}" if newest else "nothing was evaluated yet"
@@ -64,7 +64,7 @@ def two_ways_of_counting(workspace: Workspace) -> tuple[str, ...]:
 
 
 def _sources(workspace: Workspace) -> Iterator[tuple[str, SourceLocation]]:
-    for activation in workspace.activations:
+    for activation in workspace.all_activations:
         yield from ((each.source, each.location) for each in activation.mapping)
         yield from ((each, activation.location) for each in activation.deduplicate)
 
@@ -73,7 +73,7 @@ def _expressions(workspace: Workspace) -> Iterator[tuple[str, SourceLocation]]:
     for audience in workspace.audiences.values():
         yield audience.where or "", audience.location
         yield from ((each.where or "", each.location) for each in audience.measures)
-    for activation in workspace.activations:
+    for activation in workspace.all_activations:
         yield from ((each.expression or "", each.location) for each in activation.mapping)
 
 

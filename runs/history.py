@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from muster.activation.errors import RefusedError, did_you_mean
 from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation, Build, FailedAudience, Run, Status, snapshots_of
-from muster.activation.model.workspace import Activation, Audience, Workspace
+from muster.activation.model.workspace import AnyActivation, Audience, Workspace
 from muster.activation.state import leftovers
 from muster.activation.state.ledger import (
     build_history,
@@ -58,6 +58,7 @@ class Reject:
 
     profile_id: str | None  # None for somebody forgotten (G8)
     reason: str
+    tries: int | None = None  # of a message: how many runs refused it, one after another (V10)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class AudienceDetails:
 
     audience: Audience
     evaluations: tuple[AudienceEvaluation, ...]
-    activations: tuple[Activation, ...]
+    activations: tuple[AnyActivation, ...]
     failed: FailedAudience | None = None
 
 
@@ -123,7 +124,7 @@ def list_runs(
     moment = instant_of(since) if since else None
 
     def find(ledger: Ledger) -> tuple[Run, ...]:
-        if activation is not None and workspace.config.activation(activation) is None:
+        if activation is not None and workspace.config.any_activation(activation) is None:
             _check_known(ledger, workspace.config, activation)
         return tuple(
             runs_table.find(
@@ -138,7 +139,7 @@ def _check_known(ledger: Ledger, config: Workspace, activation: str) -> None:
     """Raise ``RefusedError`` for an activation without a run that the config does not have either."""
     past = runs_table.activations(ledger)
     if activation not in past:
-        known = {*past, *(each.key for each in config.activations)}
+        known = {*past, *(each.key for each in config.all_activations)}
         raise RefusedError(f"there is no activation {activation!r}{did_you_mean(activation, known)}")
 
 
@@ -190,8 +191,9 @@ def _rejects(run: Run, state: "State") -> tuple[Reject, ...]:
         )
     if run.rejects is None:
         return ()
-    rows = engine.collect(state.read(run.rejects)).select("profile_id", "reason").iter_rows()
-    return tuple(Reject(profile_id, reason) for profile_id, reason in rows)
+    found = engine.collect(state.read(run.rejects))
+    rows = found.select("profile_id", "reason", *(["tries"] if "tries" in found.columns else [])).iter_rows()
+    return tuple(Reject(*row) for row in rows)
 
 
 def find_run(ledger: Ledger, config: Workspace, run_id: str, *, delivered: bool = False) -> Run:
@@ -225,7 +227,7 @@ def _newest_run(ledger: Ledger, config: Workspace, key: str, *, delivered: bool)
             or runs_table.find(ledger, activation=key, limit=1)
         )
     if not found:
-        if config.activation(key) is None:
+        if config.any_activation(key) is None:
             _check_known(ledger, config, key)
         raise RefusedError(f"{key} has no run{' that delivered' * delivered} yet; see `muster runs list`")
     return found[0]
@@ -264,7 +266,7 @@ def show_audience(workspace: OpenWorkspace, audience: str) -> AudienceDetails:
         workspace, lambda ledger: (evaluations_table.list_all(ledger), failures_table.current(ledger).get(audience))
     )
     evaluations = tuple(each for each in history if each.audience == audience)
-    activations = tuple(each for each in config.activations if each.audience == audience)
+    activations = tuple(each for each in config.all_activations if audience in each.audience_ids)
     return AudienceDetails(found, evaluations, activations, failed)
 
 

@@ -56,15 +56,16 @@ def _check_retention(workspace: OpenWorkspace) -> None:
 
 
 def owed_evaluations(view: LedgerView) -> dict[str, set[datetime]]:
-    """By audience, the evaluations that an after-evaluation export still has to export or supersede (S4)."""
+    """By audience, the evaluations that an after-evaluation run still has to export, send or supersede (S4)."""
     seen, past = sightings(view), LedgerPast(view)
     owed: dict[str, set[datetime]] = {}
-    for each in view.workspace.activations:
-        if each.enabled and each.schedule.trigger == "after_evaluation":
-            times = past.evaluations(each.audience, horizon(seen[each.key], past.history(each)))
-            owed.setdefault(each.audience, set()).update(
-                moment for moment in times if open_window(each.schedule, moment)
-            )
+    for each in view.workspace.all_activations:
+        if not each.enabled or each.schedule.trigger != "after_evaluation":
+            continue
+        since = horizon(seen[each.key], past.history(each))
+        for audience in each.audience_ids:
+            times = past.evaluations(audience, since)
+            owed.setdefault(audience, set()).update(moment for moment in times if open_window(each.schedule, moment))
     return owed
 
 

@@ -7,8 +7,7 @@ from datetime import timedelta
 
 from muster.activation.errors import ConfigError, ExportError, InputError
 from muster.activation.evaluation.evaluate import decide_members, feed_warnings
-from muster.activation.export.baseline import current_baseline, delivered_set, last_mapping, run_of
-from muster.activation.export.held_namespaces import check_namespace
+from muster.activation.export.baseline import count_identified, current_baseline, last_mapping, run_of
 from muster.activation.export.type_warnings import type_warnings
 from muster.activation.governance import unknown_labels
 from muster.activation.governance.applying import consent_policies
@@ -16,6 +15,7 @@ from muster.activation.governance.judged import problems
 from muster.activation.governance.reads import EVENTS_PREFIX
 from muster.activation.inputs.parquet import blamed
 from muster.activation.instants import iso
+from muster.activation.mapping.held_namespaces import check_namespace
 from muster.activation.mapping.layout import layout
 from muster.activation.mapping.sampled_values import SampledValues
 from muster.activation.model.redaction import redact, redact_error
@@ -241,7 +241,7 @@ def _check_mapping(activation: Activation, session: Session, found: _Findings) -
         if key not in found.sampled:
             found.sampled[key] = tuple(found.sample.warnings(bound)), []
         found.sampled[key][1].append(activation.key)
-        check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
+        check_namespace(bound, activation.key, session.opened, lambda: count_identified(activation, session, bound))
         baseline = current_baseline(activation, session)
         last = last_mapping(run_of(baseline, session), session) if baseline else None
         found.notes += type_warnings(activation, bound, baseline, last)

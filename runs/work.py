@@ -3,16 +3,15 @@
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
-from muster.activation.delivery.concurrent import Deliveries
 from muster.activation.errors import DataError, ExportError, InputError, RefusedError
 from muster.activation.evaluation.evaluate import Evaluation, evaluate
 from muster.activation.evaluation.request import request_evaluation, request_reevaluation
 from muster.activation.export.carry_out import Outcome
 from muster.activation.instants import iso
-from muster.activation.model.exports import Export
+from muster.activation.model.exports import AnyDecision, Export
 from muster.activation.session import Session
 from muster.activation.state.ledger import evaluations_table, failures_table, runs_table
-from muster.runs.batch import ExportBatch
+from muster.runs.batch import Batch
 from muster.runs.due import (
     check_only,
     check_overrides,
@@ -47,7 +46,7 @@ def evaluate_audiences(
     def evaluation(record_beside: Callable[[], None]) -> Evaluation:
         return evaluate(session, request, record_beside)
 
-    def due(seen: Sightings) -> list[Export]:
+    def due(seen: Sightings) -> list[AnyDecision]:
         return due_after_evaluation(view, seen) if exports else []
 
     return _work_through(session, evaluation, due, jobs=jobs, notes=request.notes)
@@ -63,7 +62,7 @@ def run_due(session: Session, override_guards: Collection[str], only: Collection
     check_only(session.workspace, only)
     evaluation = partial(evaluate_due, session)
 
-    def due(seen: Sightings) -> list[Export]:
+    def due(seen: Sightings) -> list[AnyDecision]:
         return everything_due(view, seen, override_guards, only)
 
     return _work_through(session, evaluation, due, jobs=jobs)
@@ -82,7 +81,7 @@ def evaluate_due(session: Session, record_beside: Callable[[], None]) -> Evaluat
 def _work_through(
     session: Session,
     evaluation: Callable[[Callable[[], None]], Evaluation | None],
-    due: Callable[[Sightings], list[Export]],
+    due: Callable[[Sightings], list[AnyDecision]],
     *,
     jobs: int,
     notes: Sequence[str] = (),
@@ -93,15 +92,14 @@ def _work_through(
     that were finished before (E9, X11).
     """
     view, evaluated = view_of(session), None
-    with Deliveries(session, jobs) as deliveries:
-        batch = ExportBatch(session, deliveries)
+    with Batch(session, jobs) as batch:
         batch.finish_interrupted()
         seen = sightings(view)
         try:
             evaluated = evaluation(partial(put_sightings, seen, view))
-            first = due(seen)
+            first = batch.to_do(due(seen))
             if first:
-                audiences = [each.activation.audience for each in first]
+                audiences = [audience for each in first for audience in each.activation.audience_ids]
                 session.open_profiles(audiences, goes_on=evaluated is not None)
         except InputError as error:
             if isinstance(error, DataError):  # the slots of activations seen now are due once the data is mended (S2)
@@ -118,14 +116,14 @@ def _work_through(
 
 def export_on_demand(session: Session, keys: Sequence[str], *, jobs: int) -> Report:
     """Export full files of the newest evaluation; every request is checked before the first is carried out (X7)."""
-    for export in decide.on_demand(session.workspace, keys, session.at, lambda _: 0):
-        _check_evaluated(session, export)
-    with Deliveries(session, jobs) as deliveries:
-        batch = ExportBatch(session, deliveries)
+    for decision in decide.on_demand(session.workspace, keys, session.at, lambda _: 0):
+        if isinstance(decision, Export):
+            _check_evaluated(session, decision)
+    with Batch(session, jobs) as batch:
         batch.finish_interrupted()
         if batch.under_way.intersection(keys):
             batch.wait()
-        batch.outcomes += [
+        batch.refused = [
             Outcome(each.run, ExportError(f"{each.run.key}: its last run is not finished"))
             for each in batch.finished
             if each.error and each.run.key in keys

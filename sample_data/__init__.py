@@ -1,8 +1,9 @@
-"""Two workspaces to try muster on: a shop with a table of profiles, and its loyalty club without one.
+"""Three workspaces to try muster on: a shop, its loyalty club without a table of profiles, and a magazine.
 
-``workspace/`` (the shop) and ``loyalty/`` (the club) are what ``muster init`` and ``muster demo`` copy. Their YAML is
-written by hand; ``make.py`` generates their data. ``STORY`` names the people of the shop whose second day shows one
-rule each; all of them are in the audience ``STORY_AUDIENCE``. ``CLUB`` names those of the club.
+``workspace/`` (the shop), ``loyalty/`` (the club) and ``magazine/`` are what ``muster init`` and ``muster demo`` copy.
+Their YAML is written by hand; ``make.py`` generates their data. ``STORY`` names the people of the shop whose second day
+shows one rule each; all of them are in the audience ``STORY_AUDIENCE``. ``CLUB`` names those of the club, ``READERS``
+those of the magazine, of whom ``receiver.py`` is told.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,7 +35,7 @@ class Person:
     @property
     def name(self) -> str:
         """First and last name."""
-        return f"{self.first} {self.last}"
+        return f"{self.first} {self.last}".strip()
 
 
 STORY: Mapping[str, Person] = MappingProxyType(
@@ -60,8 +61,8 @@ STORY: Mapping[str, Person] = MappingProxyType(
     }
 )
 
-Sample = Literal["shop", "loyalty"]
-_FOLDERS: Mapping[Sample, str] = {"shop": "workspace", "loyalty": "loyalty"}
+Sample = Literal["shop", "loyalty", "magazine"]
+_FOLDERS: Mapping[Sample, str] = {"shop": "workspace", "loyalty": "loyalty", "magazine": "magazine"}
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,19 @@ CLUB: Mapping[str, ClubMember] = MappingProxyType(
         "points": ClubMember(
             ("C000219", "LC30000145"), "Rosa", "Marchand", ("rosa.marchand@example.com",), "earned 250 points"
         ),
+    }
+)
+
+READERS_ACTIVATION = "crm-events/readers"
+READERS: Mapping[str, Person] = MappingProxyType(
+    {
+        "moved": Person("R001", "Ada", "", "moved to Bath"),
+        "cancelled": Person("R002", "Ben", "", "cancelled the subscription"),
+        "new_phone": Person("R003", "Chloe", "", "gave a phone number"),
+        "withdrew": Person("R004", "Dario", "", "withdrew consent to be contacted"),
+        "unchanged": Person("R005", "Eva", "", "did nothing that anybody has to know"),
+        "deleted": Person("R006", "Femi", "", "was deleted"),
+        "joined": Person("R007", "Gita", "", "subscribed"),
     }
 )
 

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from muster.sample_data import DAYS, changes, club, feed, people, shopping
+from muster.sample_data import DAYS, changes, club, feed, people, readers, shopping
 
 ZONED = pa.timestamp("us", tz="UTC")
 IDENTITY = pa.struct({"namespace": pa.string(), "id": pa.string()})
@@ -91,6 +91,18 @@ VISITS = pa.schema(
         "category": pa.string(),
     }
 )
+READERS = pa.schema(
+    {
+        "profile_id": pa.string(),
+        "first_name": pa.string(),
+        "email": pa.string(),
+        "city": pa.string(),
+        "plan": pa.string(),
+        "interests": pa.list_(pa.string()),
+        "consents": pa.struct({"contact": pa.string()}),
+        "identity_map": pa.list_(IDENTITY),
+    }
+)
 LATE_COLUMN = "quantity"  # the shop recorded it from September on
 
 
@@ -117,6 +129,14 @@ def build_club(target: Path) -> None:
     _write(data / "cards" / f"{DAYS[0] - timedelta(days=1)}.parquet", rows[:begun], CARDS)
     _write(data / "cards" / f"{DAYS[0]}.parquet", rows[begun:], CARDS)
     _write_by(data / "web", club.visits(), VISITS, "timestamp", "%Y-%m")
+
+
+def build_magazine(target: Path) -> None:
+    """Write ``data/`` of the magazine's workspace into the folder ``target``, replacing an earlier ``data/``."""
+    data = target / "data"
+    shutil.rmtree(data, ignore_errors=True)
+    for day in DAYS:
+        _write(data / "profiles" / f"{day}.parquet", readers.readers(day), READERS)
 
 
 def _write_profiles(folder: Path, first: list[people.Profile], second: list[people.Profile]) -> None:
@@ -156,3 +176,4 @@ def _write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
 if __name__ == "__main__":
     build(Path(__file__).parent / "workspace")
     build_club(Path(__file__).parent / "loyalty")
+    build_magazine(Path(__file__).parent / "magazine")

@@ -16,6 +16,8 @@ def describe(schedule: Schedule) -> str:
     window = _window(schedule)
     if schedule.kind == "on_demand":
         return "on demand only" + (window and f"{window}{zone}")
+    if schedule.kind == "each_run":
+        return "at each `muster run` or `muster evaluate`" + (window and f"{window}{zone}")
     if schedule.kind == "after_evaluation":
         return "after each evaluation of its audience" + (window and f"{window}{zone}")
     if schedule.kind == "cron":

@@ -1,4 +1,4 @@
-"""The run that is owed at an instant, given what earlier commands saw and finished (S2, S4, S5, S7, X7, X9).
+"""The run that is owed at an instant, given what earlier commands saw and finished (S2, S4, S5, S7, V1, X7, X9).
 
 Two instants bound the slots of an activation from below: ``FirstSeen.since``, from which its schedule counts, and
 ``History.last_finished``, up to which its slots are settled. A failed slot stays owed too, until a newer slot replaces
@@ -13,7 +13,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 from muster.activation.instants import iso, midnight
-from muster.activation.model.workspace import Activation, Schedule
+from muster.activation.model.workspace import AnyActivation, Schedule
 from muster.schedules.slots import EARLIEST, latest, pattern, slots
 
 
@@ -32,7 +32,8 @@ class FirstSeen:
 class History:
     """The results of an activation's runs, without on-demand runs."""
 
-    last_finished: datetime | None = None  # the newest slot that succeeded or was superseded
+    # The newest slot that succeeded or was superseded, or that a look with nothing to send settled (V1).
+    last_finished: datetime | None = None
     failed: datetime | None = None  # the newest later slot whose run failed and is not finished
 
 
@@ -59,13 +60,15 @@ def schedule_digest(schedule: Schedule) -> str:
     return sha256(json.dumps([asks, bounds]).encode()).hexdigest()
 
 
-def observe(before: Mapping[str, FirstSeen], activations: Sequence[Activation], at: datetime) -> dict[str, FirstSeen]:
+def observe(
+    before: Mapping[str, FirstSeen], activations: Sequence[AnyActivation], at: datetime
+) -> dict[str, FirstSeen]:
     """Each activation's ``FirstSeen``, by activation key, after a command at ``at`` has read the config (S2, X9)."""
     found = {activation.key: _seen(before.get(activation.key), activation, at) for activation in activations}
     return found | {key: replace(seen, present=False) for key, seen in before.items() if key not in found}
 
 
-def _seen(before: FirstSeen | None, activation: Activation, at: datetime) -> FirstSeen:
+def _seen(before: FirstSeen | None, activation: AnyActivation, at: datetime) -> FirstSeen:
     """The ``FirstSeen`` of an activation that the config has: new, unchanged, or changed at ``at``.
 
     Slots of a new one count from the schedule's start or this day's midnight, of a changed or returned one from ``at``.
@@ -113,7 +116,9 @@ def _unsettled(seen: FirstSeen, history: History) -> datetime:
 
 
 def _slots(schedule: Schedule, first: datetime, at: datetime, evaluations: Sequence[datetime]) -> Iterator[datetime]:
-    """The slots in ``[first, at]``: those of the clock, or the evaluations of the audience (S4)."""
+    """The slots in ``[first, at]``: those of the clock, the evaluations of the audience (S4), or ``at`` itself (V1)."""
+    if schedule.kind == "each_run":
+        return iter([at] if first <= at and open_window(schedule, at) else [])
     if schedule.kind != "after_evaluation":
         return iter(_slots_between(schedule, first, at))
     return (moment for moment in evaluations if first <= moment <= at and open_window(schedule, moment))

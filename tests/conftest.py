@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from support import kinesis_gate, servers
 from support import postgres as postgres_server
 from support import receiver as receiving
-from support import servers
 from support.postgres import Postgres
 from support.receiver import Receiver
 from support.s3_gate import Gate, gate
@@ -72,6 +72,21 @@ def the_gate(s3: servers.S3) -> Iterator[Gate]:
     """Before that server: it can refuse, lie, lose answers and wait."""
     with gate(s3.port) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def _the_kinesis_gate(s3: servers.S3) -> Iterator[kinesis_gate.Gate]:
+    """A gate before that server's Kinesis."""
+    with kinesis_gate.kinesis_gate(s3.port) as opened:
+        yield opened
+
+
+@pytest.fixture
+def before_kinesis(_the_kinesis_gate: kinesis_gate.Gate) -> Iterator[kinesis_gate.Gate]:
+    """The same, open: it can throttle, refuse single records and lose answers."""
+    _the_kinesis_gate.open()
+    yield _the_kinesis_gate
+    _the_kinesis_gate.open()
 
 
 @pytest.fixture

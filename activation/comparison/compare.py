@@ -220,7 +220,7 @@ def _look_at(
     layout, types, marks = before.layout, before.types, others.columns
     sends_exits = only_changes and layout.status_mapped
     merges = sends_exits and regroups is not None and regroups.merged > 0
-    marked = judge(_with_values(others, layout, needed_values(reasons), values), reasons, values).pipe(
+    marked = judge(with_values_now(others, layout, needed_values(reasons), values), reasons, values).pipe(
         mark_changes, layout, types, marks, at=at, only_changes=only_changes, sends_exits=sends_exits
     )
     found = engine.collect(marked, others.height)
@@ -265,7 +265,7 @@ def _sent_before(layout: Layout, delivered: DeliveredSet | None, *, forgets: boo
     return found.without_values() if forgets else found
 
 
-def _with_values(
+def with_values_now(
     everyone: pl.DataFrame, layout: Layout, needed: tuple[Field, ...], values: ProfileValues
 ) -> pl.LazyFrame:
     """Add ``now(i)`` of the kept columns, the ids of the mapped namespace, and the needed values.

@@ -148,7 +148,7 @@ def side_by_side(
 ) -> Sides:
     """An audience's memberships beside what was delivered before; ``marks`` are Boolean columns by number, by name."""
     rows, people = roster.rows, before.people
-    marks = _with_forgotten({PRESENT: roster.present_numbers, **(marks or {})}, roster, len(rows))
+    marks = with_forgotten({PRESENT: roster.present_numbers, **(marks or {})}, roster, len(rows))
     columns = [members.realized.alias(_REALIZED), members.times.alias(TIME)]
     columns += [values.alias(name) for name, values in marks.items()]
     if people is not None:
@@ -159,7 +159,7 @@ def side_by_side(
     return Sides(by_number, before.values, roster, tuple(name for name in marks if name != PRESENT))
 
 
-def _with_forgotten(marks: Mapping[str, pl.Series], roster: Roster, length: int) -> dict[str, pl.Series]:
+def with_forgotten(marks: Mapping[str, pl.Series], roster: Roster, length: int) -> dict[str, pl.Series]:
     """The marks, and ``FORGOTTEN`` where somebody is: the snapshot has such people, and hides them (G8)."""
     forgotten, found = roster.forgotten_numbers, dict(marks)
     if forgotten.is_empty():

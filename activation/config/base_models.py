@@ -1,5 +1,6 @@
 """What the models of all YAML files share: the strictness, ``connection:``, short forms, words for required keys."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
@@ -24,6 +25,24 @@ REQUIRED = {
     "pgp": "keys such as {public_keys: [keys/partner.asc]}",
     "public_keys": "the files of the keys to encrypt to, such as [keys/partner.asc]",
     "key": "the file of the private key that signs, such as keys/ours.asc",
+    "audiences": 'the audiences that are told, such as [loyal], or [{audience: loyal, alias: "23845"}]',
+    "kind": "files, http, kinesis or event_hubs",
+    "stream": "the name of the stream, such as profiles",
+    "namespace": "the namespace of the event hub, such as acme or acme.servicebus.windows.net",
+    "hub": "the name of the event hub, such as profiles",
+    "name": "the name that the receiver knows it by",
+    "value_env": "the environment variable that holds the secret",
+    "user_env": "the environment variable that holds the user",
+    "password_env": "the environment variable that holds the password",
+    "token_url": "the address that gives tokens, such as https://login.example.com/token",
+    "client_id_env": "the environment variable that holds the id of the client",
+    "client_secret_env": "the environment variable that holds the secret of the client",
+    "max_profiles": "how many entries make a full request, such as 1000",
+    "status": "the statuses that accept, such as [200, 202]",
+    "after": "a number of runs, such as 3",
+    "requests": "a number of requests, such as 50",
+    "realized": "what is sent of people who are in an audience",
+    "exited": "what is sent of people who left",
 }
 
 
@@ -32,6 +51,7 @@ class Model(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     usual_keys: ClassVar[tuple[str, ...]] = ()  # for messages, of a model without a required key
+    foreign_keys: ClassVar[Mapping[str, str]] = {}  # keys of models beside it, and what is said of them here
 
 
 def _connection_fields() -> dict[str, Any]:

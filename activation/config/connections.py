@@ -4,7 +4,7 @@ What a connection may say is declared by the kind (``muster.activation.stores.ki
 YAML: a key that ends in ``_env`` names the environment variable that holds it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,18 +17,21 @@ from muster.activation.config.yaml_reader import Document, KeyPath, Scalar
 from muster.activation.errors import did_you_mean
 from muster.activation.model.workspace import Destination
 from muster.activation.stores import urls
-from muster.activation.stores.kind import DestinationKind
+from muster.activation.stores.kind import ConnectionKey, DestinationKind
 from muster.activation.stores.kinds import KINDS, kind_of, source_schemes
 
 URL, CONNECTION, ENCRYPTION = ("url",), ("connection",), ("encryption",)
+AUTH, MTLS, CONNECTION_STRING, HEADERS = ("auth",), ("mtls",), ("connection_string_env",), ("headers",)
+NEEDED_TO_SEND = (URL, AUTH, MTLS, CONNECTION, CONNECTION_STRING, HEADERS)  # by event destinations
 
 
 def only_exports_need(path: KeyPath) -> bool:
-    """Whether a value of a destination's file says where and for whom its files are written (SPEC 2).
+    """Whether a value of a destination's file says where and for whom its files or messages go (SPEC 2, V1).
 
     A variable that is missing there stops the exports that need it, and nothing else.
     """
-    return path[:1] in (URL, CONNECTION, ENCRYPTION) or (path[:1] == ("activations",) and path[2:3] == ENCRYPTION)
+    below = path[2:3] if path[:1] == ("activations",) else path[:1]
+    return below in {ENCRYPTION, HEADERS} or path[:1] in NEEDED_TO_SEND
 
 
 def build_destination(
@@ -110,10 +113,27 @@ def build_connection(
     environ: Mapping[str, str],
 ) -> dict[str, str]:
     """The keys and values of the ``connection:`` at ``path``, checked against its kind if that is a remote one."""
+    if kind and kind.is_remote:
+        return build_connection_of(document, path, model, f"{kind.scheme}://", kind.keys, environ)
+    return build_connection_of(document, path, model, "", None, environ)
+
+
+def build_connection_of(  # noqa: PLR0917  # a connection, and all that says which keys it may have
+    document: Document,
+    path: KeyPath,
+    model: ConnectionModel | None,
+    where: str,
+    keys: Sequence[ConnectionKey] | None,
+    environ: Mapping[str, str],
+) -> dict[str, str]:
+    """The keys and values of the ``connection:`` at ``path``, checked against ``keys``; None: not known yet.
+
+    ``where`` says in messages what the connection leads to. Variables that it names are looked up (SPEC 10).
+    """
     model = model or ConnectionModel()
     written = {key: getattr(model, key) for key in ConnectionModel.model_fields if key in model.model_fields_set}
-    if kind and kind.is_remote:
-        _check_keys(document, path, kind, written)
+    if keys is not None:
+        _check_keys(document, path, where, keys, written)
     for key, value in written.items():
         if key.endswith("_env") and value and value not in environ:
             document.report_variable((*path, key), f"environment variable {value} is not set")
@@ -122,16 +142,18 @@ def build_connection(
     return {key: value for key, value in written.items() if value is not None}
 
 
-def _check_keys(document: Document, path: KeyPath, kind: DestinationKind, written: Mapping[str, str | None]) -> None:
+def _check_keys(
+    document: Document, path: KeyPath, where: str, keys: Sequence[ConnectionKey], written: Mapping[str, str | None]
+) -> None:
     """Report keys that the kind does not have, that need another, or that exclude another."""
+    names = [key.name for key in keys]
     for name in written:
-        if name not in kind.key_names:
-            hint = did_you_mean(name, kind.key_names)
-            document.report((*path, name), f"is not a key of a connection to {kind.scheme}://{hint}")
-    for key in kind.keys:
+        if name not in names:
+            document.report((*path, name), f"is not a key of a connection to {where}{did_you_mean(name, names)}")
+    for key in keys:
         if key.name in written and key.needs and key.needs not in written:
             document.report((*path, key.name), f"needs {key.needs} beside it")
-    for key in kind.keys:
+    for key in keys:
         for other in key.excludes if key.name in written else ():
             if other in written:
                 document.report((*path, key.name), f"and {other} do not go together; expected one of them")

@@ -2,9 +2,8 @@
 
 from pathlib import PurePosixPath
 
-from muster.activation.config.models import AudienceModel, DestinationModel, PolicyModel
+from muster.activation.config.base_models import Model
 from muster.activation.config.scalars import ID, ID_WORDS
-from muster.activation.config.source_models import SourceModel
 from muster.activation.config.yaml_reader import Document
 
 
@@ -13,10 +12,11 @@ def stem(document: Document) -> str:
     return PurePosixPath(document.file).stem
 
 
-def identify(document: Document, model: AudienceModel | DestinationModel | PolicyModel | SourceModel) -> str | None:
+def identify(document: Document, model: Model) -> str | None:
     """The id of a file: ``id:``, else the file's stem; None after reporting a wrong stem."""
     if "id" in model.model_fields_set:
-        return model.id
+        written: str | None = getattr(model, "id", None)
+        return written
     name = stem(document)
     if not ID.fullmatch(name):
         document.report((), f"the file's name {name!r} is not {ID_WORDS}; rename the file or write an id")

@@ -4,7 +4,8 @@ Every field is its value, its default, or None where a mistake has been reported
 ``model_fields_set`` holds the keys that are written, right or wrong.
 """
 
-from typing import Annotated, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import BeforeValidator
 
@@ -27,6 +28,7 @@ from muster.activation.config.fields import (
     Expression,
     FeedWord,
     FileMode,
+    FilesWord,
     Flag,
     Folder,
     FormatWord,
@@ -68,7 +70,8 @@ from muster.activation.config.source_models import (
 from muster.activation.config.yaml_reader import Scalar, Tree
 
 KINDS = ("at", "every", "cron", "after_evaluation", "on_demand")
-_BARE_KINDS = ("after_evaluation", "on_demand")
+KINDS_OF_MESSAGES = (*KINDS, "each_run")
+_BARE_KINDS = ("after_evaluation", "on_demand", "each_run")
 
 
 class EventsModel(Model):
@@ -112,6 +115,7 @@ class ScheduleModel(Model):
     cron: Cron = None
     after_evaluation: Flag = None
     on_demand: Flag = None
+    each_run: Flag = None  # of activations that send messages (V1)
     start: Moment = None
     end: Moment = None
     timezone: Zone = None
@@ -154,20 +158,34 @@ class HooksModel(Model):
 class GuardsModel(Model):
     """``guards:`` (X11); None also switches a guard off."""
 
+    foreign_keys: ClassVar[Mapping[str, str]] = {"max_messages": "is for destinations that take messages"}
+
     max_shrink: Percentage = None
     max_exited: Exits = None
 
 
-def _spell_out_guards(value: Tree) -> object:
+class AllGuardsModel(GuardsModel):
+    """``guards:`` of muster.yml and of event destinations (X11, V11)."""
+
+    max_messages: Exits = None
+
+
+def _spell_out_guards(value: Tree, model: type[GuardsModel] = GuardsModel) -> object:
     """``{max_shrink: none, max_exited: none}`` for ``none``, which switches every guard off."""
     if not isinstance(value, Scalar):
         return value
     if scalar(value).text.lower() != "none":
         raise ValueError(f"{value.shown} are no guards; expected some such as {{max_shrink: 30%}}, or none")
-    return dict.fromkeys(GuardsModel.model_fields, value)
+    return dict.fromkeys(model.model_fields, value)
+
+
+def _spell_out_all_guards(value: Tree) -> object:
+    """``{max_shrink: none, max_exited: none, max_messages: none}`` for ``none``."""
+    return _spell_out_guards(value, AllGuardsModel)
 
 
 GuardsEntry: TypeAlias = Annotated[GuardsModel | None, BeforeValidator(_spell_out_guards)]
+AllGuardsEntry: TypeAlias = Annotated[AllGuardsModel | None, BeforeValidator(_spell_out_all_guards)]
 
 
 class SettingsModel(Model):
@@ -187,7 +205,7 @@ class SettingsModel(Model):
     memory_limit: Memory = None
     retention: RetentionModel | None = None
     hooks: HooksModel | None = None
-    guards: GuardsEntry = None
+    guards: AllGuardsEntry = None
     labels: dict[str, LabelList] | None = None
     custom_labels: dict[str, Prose] | None = None
     custom_actions: dict[str, Prose] | None = None
@@ -282,6 +300,9 @@ def _spell_out_encryption(value: Tree) -> object:
     return EncryptionModel(pgp=None)
 
 
+ColumnEntry: TypeAlias = Annotated[ColumnModel | None, BeforeValidator(_spell_out_column)]
+
+
 class FileOptions(Model):
     """Settings of a destination that an activation may override."""
 
@@ -296,7 +317,7 @@ class FileOptions(Model):
     skip_empty: Flag = None
     guards: GuardsEntry = None
     encryption: Annotated[EncryptionModel | None, BeforeValidator(_spell_out_encryption)] = None
-    mapping: list[Annotated[ColumnModel | None, BeforeValidator(_spell_out_column)]] | None = None
+    mapping: list[ColumnEntry] | None = None
     deduplicate: list[ColumnName] | None = None
     changes: list[ChangeWord] | None = None
 
@@ -313,9 +334,10 @@ class ActivationModel(FileOptions):
 
 
 class DestinationModel(FileOptions):
-    """A file in destinations/."""
+    """A file in destinations/ of kind files."""
 
     url: Url
+    kind: FilesWord = "files"
     id: Id = None
     name: Prose = None
     connection: ConnectionModel | None = None

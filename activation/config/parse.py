@@ -35,10 +35,13 @@ def parse(model: type[M], document: Document) -> M | None:
 
 def _report_unknown(model: type[Model], document: Document, path: KeyPath, repaired: Tree) -> None:
     """Report an unknown key. The known key that it resembles counts as written, and is not also reported missing."""
-    parent, key, known = _find(repaired, path[:-1]), str(path[-1]), list(_model_at(model, path[:-1]).model_fields)
-    document.report(path, f"unknown key{did_you_mean(key, known)}")
+    kind = _model_at(model, path[:-1])
+    parent, key, known = _find(repaired, path[:-1]), str(path[-1]), list(kind.model_fields)
+    document.report(path, kind.foreign_keys.get(key) or f"unknown key{did_you_mean(key, known)}")
     if isinstance(parent, dict):
         parent.pop(key, None)
+        if key in kind.foreign_keys:
+            return
         for near in get_close_matches(key.casefold(), known, n=1):
             parent.setdefault(near, None)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from muster.activation.config.models import KINDS, ScheduleModel, SettingsModel
+from muster.activation.config.models import KINDS, KINDS_OF_MESSAGES, ScheduleModel, SettingsModel
 from muster.activation.config.scalars import listed
 from muster.activation.config.times import instant
 from muster.activation.config.yaml_reader import Document, KeyPath
@@ -46,7 +46,7 @@ def _kind(document: Document, path: KeyPath, model: ScheduleModel | None, kinds:
     """The one kind that the schedule has; None after reporting none, several or one that is not allowed here."""
     if model is None:
         return None
-    given = [kind for kind in KINDS if kind in model.model_fields_set and getattr(model, kind) is not False]
+    given = [kind for kind in KINDS_OF_MESSAGES if kind in model.model_fields_set and getattr(model, kind) is not False]
     wrong = [kind for kind in given if kind not in kinds]
     if wrong:
         document.report((*path, wrong[0]), f"is not possible here; expected {listed(kinds)}")

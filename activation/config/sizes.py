@@ -15,11 +15,16 @@ _UNITS = {
 
 def parse_memory(text: str) -> int:
     """The memory limit that ``text`` spells, in bytes; ``ValueError`` when it is no size or below ``LEAST_MEMORY``."""
+    size = parse_size(text)
+    if size < LEAST_MEMORY:
+        raise ValueError(f"{text!r} is too little memory; expected at least {LEAST_MEMORY >> 20}MiB")
+    return size
+
+
+def parse_size(text: str) -> int:
+    """The size that ``text`` spells, in bytes; ``ValueError`` when it is none."""
     match = _SIZE.fullmatch(text.strip())
     unit = _UNITS.get(match[2].lower()) if match else None
     if match is None or unit is None:
         raise ValueError(f"{text!r} is not a size; expected one such as 2GiB or 500MB")
-    size = int(Decimal(match[1]) * unit)
-    if size < LEAST_MEMORY:
-        raise ValueError(f"{text!r} is too little memory; expected at least {LEAST_MEMORY >> 20}MiB")
-    return size
+    return int(Decimal(match[1]) * unit)

@@ -5,11 +5,12 @@ Each file is read and parsed alone (``yaml_reader``, ``parse``) and then built (
 unique ids, known audiences, colliding file names.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from muster.activation.config import message_layers
 from muster.activation.config.activations import Surroundings, build_activations
 from muster.activation.config.audiences import build_audience
 from muster.activation.config.base_models import Model
@@ -17,6 +18,8 @@ from muster.activation.config.connections import build_destination, only_exports
 from muster.activation.config.governance import Vocabulary, actions_of, build_policy, vocabulary
 from muster.activation.config.ids import clash, identify, stem
 from muster.activation.config.merging import Merging, build_merging
+from muster.activation.config.message_files import FILES, Receiver, build_message_file, kind_of_file
+from muster.activation.config.message_models import MODELS, MessageDestinationModel
 from muster.activation.config.models import AudienceModel, DestinationModel, PolicyModel, SettingsModel
 from muster.activation.config.parse import parse
 from muster.activation.config.profiles import has_path
@@ -33,16 +36,17 @@ from muster.activation.config.sources import (
     UnreadError,
     read_sources,
 )
-from muster.activation.config.yaml_reader import Document, KeyPath, read_document
+from muster.activation.config.yaml_reader import Document, read_document
 from muster.activation.errors import ConfigError, Problem
 from muster.activation.model import naming
 from muster.activation.model.governance import Policy
 from muster.activation.model.redaction import RecordingEnviron, redact
+from muster.activation.model.sources import DEFAULT_POLICY
 from muster.activation.model.workspace import Activation, Audience, Destination, Workspace
 from muster.activation.stores import urls
 
 M = TypeVar("M", bound=Model)
-N = TypeVar("N", AudienceModel, DestinationModel, PolicyModel, SourceModel)
+N = TypeVar("N", bound=Model)
 
 _NOUNS = {
     AUDIENCES_FOLDER: "audience",
@@ -70,7 +74,9 @@ class _Files:
 
     settings: _File[SettingsModel]
     audiences: list[_File[AudienceModel]]
-    destinations: list[_File[DestinationModel]]
+    destinations: list[_File[DestinationModel]]  # those of files
+    receivers: list[_File[MessageDestinationModel]]  # those of messages
+    unknown: list[Document]  # destinations of a kind that there is not
     policies: list[_File[PolicyModel]]
     sources: list[_File[SourceModel]]
 
@@ -86,7 +92,13 @@ class _Files:
     @property
     def documents(self) -> list[Document]:
         """All documents."""
-        return [self.settings.document, *self.inner, *(each.document for each in self.destinations)]
+        return [
+            self.settings.document,
+            *self.inner,
+            *(each.document for each in self.destinations),
+            *(each.document for each in self.receivers),
+            *self.unknown,
+        ]
 
 
 def load(root: Path, environ: Mapping[str, str]) -> Workspace:
@@ -112,6 +124,7 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
     audiences = {file.id: _audience(file, settings.model, merging) for file in reversed(files.audiences)}
     reached = _reached(files.destinations, sources.root, environ, words)
     activations = _activations(sources.root, files, environ, reached=reached)
+    receivers = _receivers(files, sources.root, environ, words)
     workspace = build_workspace(settings.document, settings.model, sources.root, environ) if settings.model else None
     problems = _problems(files, environ)
     if workspace is None or any(document.problems for document in files.inner):
@@ -128,6 +141,7 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
         destinations={
             file.id: reached[file.document.file] for file in files.destinations if file.document.file in reached
         },
+        **_messages(files, receivers),
         variables=environ.used,
         absent=tuple(sorted(environ.absent)),
         labels=words.entries,
@@ -145,7 +159,7 @@ def _read_files(sources: Sources, environ: Mapping[str, str]) -> _Files:
     return _Files(
         settings,
         _read_folder(sources, AUDIENCES_FOLDER, AudienceModel, environ),
-        _read_folder(sources, DESTINATIONS_FOLDER, DestinationModel, environ, only_exports_need),
+        *_read_destinations(sources, environ),
         _read_folder(sources, POLICIES_FOLDER, PolicyModel, environ),
         [] if has_path(settings.model) else _read_folder(sources, SOURCES_FOLDER, SourceModel, environ),
     )
@@ -181,6 +195,36 @@ def _reached(
     }
 
 
+def _receivers(files: _Files, root: Path, environ: Mapping[str, str], words: Vocabulary) -> dict[str, Receiver]:
+    """The event destination of each file with its activations, by the file's name."""
+    settings = files.settings.model
+    around = message_layers.Surroundings(
+        zone=zone_of(settings),
+        audiences={file.id: (file.model and file.model.name) or file.id for file in files.audiences},
+        merge_policies={file.id: file.model.merge_policy or DEFAULT_POLICY for file in files.audiences if file.model},
+        root=root,
+        environ=environ,
+        settings=files.settings.document,
+        guards=settings.guards if settings else None,
+    )
+    return {
+        file.document.file: build_message_file(file.document, file.model, file.id, words, around)
+        for file in files.receivers
+        if file.model
+    }
+
+
+def _messages(files: _Files, receivers: Mapping[str, Receiver]) -> dict[str, Any]:
+    """The fields of a workspace that tell of event destinations; of a file with mistakes no activation."""
+    built = [(file, receivers[file.document.file]) for file in files.receivers if file.document.file in receivers]
+    return {
+        "message_activations": tuple(
+            activation for file, each in built if not file.document.problems for activation in each.activations
+        ),
+        "message_destinations": {file.id: each.destination for file, each in built},
+    }
+
+
 def _actions(document: Document, model: DestinationModel, words: Vocabulary) -> tuple[str, ...]:
     return actions_of(document, ("marketing_actions",), model.marketing_actions, words.actions)
 
@@ -193,31 +237,50 @@ def _read_settings(sources: Sources, environ: Mapping[str, str]) -> _File[Settin
     return _File(document, parse(SettingsModel, document))
 
 
-def _read_folder(
-    sources: Sources,
-    folder: str,
-    model: type[N],
-    environ: Mapping[str, str],
-    needed: Callable[[KeyPath], bool] = lambda _: False,
-) -> list[_File[N]]:
-    """The files of a folder such as audiences/, sorted by id; ids are unique, letter case aside (SPEC 2).
-
-    ``needed`` says of which values a missing variable is no mistake, because only exports need it.
-    """
-    files = []
-    for name, content in sources.inside(folder):
-        document = read_document(name, content, environ, needed)
-        parsed = parse(model, document)
-        files.append(_File(document, parsed, (parsed and identify(document, parsed)) or stem(document)))
-    files.sort(key=lambda file: (file.id, file.document.file))
+def _read_folder(sources: Sources, folder: str, model: type[N], environ: Mapping[str, str]) -> list[_File[N]]:
+    """The files of a folder such as audiences/, sorted by id; ids are unique, letter case aside (SPEC 2)."""
+    files = [_parsed(read_document(name, content, environ), model) for name, content in sources.inside(folder)]
+    files.sort(key=_by_id)
     _check_ids(
         _NOUNS[folder], [file for file in files if not isinstance(sources.files[file.document.file], UnreadError)]
     )
     return files
 
 
-def _check_ids(noun: str, files: Sequence[_File[N]]) -> None:
-    seen: dict[str, _File[N]] = {}
+def _read_destinations(
+    sources: Sources, environ: Mapping[str, str]
+) -> tuple[list[_File[DestinationModel]], list[_File[MessageDestinationModel]], list[Document]]:
+    """The destinations of files and those of messages, sorted by id, and the files of kinds that there are not.
+
+    Ids are unique among all of them.
+    """
+    files, receivers, unknown = list[_File[DestinationModel]](), list[_File[MessageDestinationModel]](), []
+    for name, content in sources.inside(DESTINATIONS_FOLDER):
+        document = read_document(name, content, environ, only_exports_need)
+        kind = kind_of_file(document)
+        if kind is None:
+            unknown.append(document)
+        elif kind == FILES:
+            files.append(_parsed(document, DestinationModel))
+        else:
+            receivers.append(_parsed(document, MODELS[kind]))
+    files.sort(key=_by_id)
+    receivers.sort(key=_by_id)
+    _check_ids(_NOUNS[DESTINATIONS_FOLDER], [*files, *receivers])
+    return files, receivers, unknown
+
+
+def _parsed(document: Document, model: type[N]) -> _File[N]:
+    parsed = parse(model, document)
+    return _File(document, parsed, (parsed and identify(document, parsed)) or stem(document))
+
+
+def _by_id(file: _File[Any]) -> tuple[str, str]:
+    return file.id, file.document.file
+
+
+def _check_ids(noun: str, files: Sequence[_File[Any]]) -> None:
+    seen: dict[str, _File[Any]] = {}
     for file in sorted(files, key=lambda file: file.document.file):
         first = seen.setdefault(file.id.casefold(), file)
         if first is not file:

@@ -267,7 +267,7 @@ def _store_and_record(
 
 def _stored(session: Session, groups: Sequence[_Decided], request: Request) -> dict[str, AudienceEvaluation]:
     """Write the rosters and memberships of all groups; what the ledger is to keep of them, by audience."""
-    is_scheduled = any(each.schedule.kind != "on_demand" for each in session.workspace.activations)
+    is_scheduled = any(each.schedule.kind != "on_demand" for each in session.workspace.all_activations)
     taken, number = named_files.blocks(session.ledger), sum(len(each.names) for each in groups)
     stored: dict[str, AudienceEvaluation] = {}
     with blamed(session.opened.opened_parts):

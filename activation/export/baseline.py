@@ -6,6 +6,7 @@ from muster.activation.comparison.compare import Comparison
 from muster.activation.comparison.delivered_set import DeliveredSet
 from muster.activation.export import recipe_record
 from muster.activation.mapping.last_mapping import LastMapping
+from muster.activation.mapping.layout import Layout
 from muster.activation.model.history import AudienceEvaluation, Baseline, Run, StoredFile
 from muster.activation.model.workspace import Activation
 from muster.activation.profiles.roster import Roster
@@ -64,6 +65,12 @@ def delivered_set(activation: Activation, session: Session) -> DeliveredSet | No
     """
     baseline = current_baseline(activation, session)
     return read_delivered(baseline, session, last_mapping(run_of(baseline, session), session)) if baseline else None
+
+
+def count_identified(activation: Activation, session: Session, layout: Layout) -> int:
+    """How many profiles of the delivered set were last sent with an identity in the mapped namespace (M4)."""
+    delivered = delivered_set(activation, session)
+    return delivered.count_identified(layout) if delivered else 0
 
 
 def exits_not_sent(run: Run | None) -> int:

@@ -10,20 +10,19 @@ from muster.activation.comparison.columns import IN_NEWEST, consents
 from muster.activation.comparison.compare import Comparison, People, compare
 from muster.activation.comparison.regrouped import has_regrouped, regrouped
 from muster.activation.destinations.opening import refuse_unset
-from muster.activation.errors import DataError, ExportError
+from muster.activation.errors import ExportError
+from muster.activation.evaluation.current import failed_audiences, members_now, refuse_unevaluated
 from muster.activation.export.baseline import (
+    count_identified,
     current_baseline,
     delivered_columns,
-    delivered_set,
     exits_not_sent,
     last_mapping,
     read_delivered,
     run_of,
 )
-from muster.activation.export.held_namespaces import check_namespace
-from muster.activation.frames.columns import PROFILE_ID, STATUS, TIME
-from muster.activation.inputs import feeds
 from muster.activation.instants import iso
+from muster.activation.mapping.held_namespaces import check_namespace
 from muster.activation.mapping.last_mapping import LastMapping
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
@@ -34,7 +33,7 @@ from muster.activation.profiles.members import Members
 from muster.activation.profiles.roster import Roster
 from muster.activation.rules.expressions import Moment
 from muster.activation.session import Session
-from muster.activation.state.ledger import evaluations_table, failures_table
+from muster.activation.state.ledger import evaluations_table
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def gather(export: Export, session: Session) -> Gathered:
         snapshot = session.opened.evaluated_snapshot(evaluation)
         attributes = session.attributes_of(snapshot)
         bound = session.layout_of(activation, snapshot, moment)
-        check_namespace(bound, activation.key, session)
+        check_namespace(bound, activation.key, session.opened)
         return Gathered(
             evaluation, partial(_people_then, activation, session, evaluation, attributes), None, bound, attributes
         )
@@ -106,7 +105,7 @@ def gather(export: Export, session: Session) -> Gathered:
     baseline = current_baseline(activation, session)
     bound = session.layout_of(activation, snapshot, moment)
     if not (baseline and export.override_guards):
-        check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
+        check_namespace(bound, activation.key, session.opened, partial(count_identified, activation, session, bound))
     is_compared = baseline is not None and _needs_delivered_set(export, session, baseline)
     before = run_of(baseline, session) if baseline else None
     last = last_mapping(before, session)
@@ -130,7 +129,7 @@ def _people(
     """Read those whom an export compares."""
     delivered = read_delivered(baseline, session, last) if baseline and is_compared else None
     continues = delivered_columns(baseline, session, last) if baseline and not is_compared else None
-    memberships = _memberships(export.activation, evaluation, session, is_failed=is_failed)
+    memberships = members_now(evaluation, session, is_failed=is_failed)
     marks, regroups = _consenting(export.activation, session), None
     if baseline and delivered and session.lineage:
         holds = delivered.people.times.is_not_null()
@@ -165,33 +164,14 @@ def _evaluation(export: Export, session: Session) -> tuple[AudienceEvaluation, F
     on.
     """
     audience = export.activation.audience
-    failed = failures_table.current(session.ledger, session.at).get(audience)
+    failed = failed_audiences(session).get(audience)
     if failed and export.trigger != "on_demand" and export.activation.on_failed_evaluation == "hold":
         raise ExportError(f"held: {failed.problem}")
     if export.trigger == "after_evaluation":
         evaluation = evaluations_table.get(session.ledger, audience, export.scheduled)
     else:
         evaluation = evaluations_table.newest(session.ledger, audience, session.at)
-    return _existing(evaluation, audience, session), failed
-
-
-def _existing(evaluation: AudienceEvaluation | None, audience: str, session: Session) -> AudienceEvaluation:
-    if evaluation is None:
-        raise ExportError(
-            f"audience {audience!r} was not evaluated at or before {iso(session.at)}; run `muster evaluate`"
-        )
-    return evaluation
-
-
-def newest_members(activation: Activation, session: Session) -> Members:
-    """The members of an activation's audience at the session's instant, by the numbers of the newest snapshot (X2, X6).
-
-    ``ExportError`` when the audience was not evaluated at or before the instant.
-    """
-    audience, session = activation.audience, session.of_audience(activation.audience)
-    evaluation = _existing(evaluations_table.newest(session.ledger, audience, session.at), audience, session)
-    is_failed = audience in failures_table.current(session.ledger, session.at)
-    return _memberships(activation, evaluation, session, is_failed=is_failed)
+    return refuse_unevaluated(evaluation, audience, session.at), failed
 
 
 def _needs_delivered_set(export: Export, session: Session, baseline: Baseline) -> bool:
@@ -202,29 +182,3 @@ def _needs_delivered_set(export: Export, session: Session, baseline: Baseline) -
     guarded = export.activation.guards.has_limit
     counted = has_regrouped(session.lineage, baseline.policy, baseline.build)
     return export.mode == "incremental" or guarded or not session.opened.roster.has_digests or counted
-
-
-def _memberships(
-    activation: Activation, evaluation: AudienceEvaluation, session: Session, *, is_failed: bool
-) -> Members:
-    """The evaluation's memberships by number; those of a feed audience brought up to date (X6).
-
-    A feed that cannot be used leaves a failed audience as it was last evaluated (E9), else it raises ``DataError``.
-    """
-    audience, roster = session.workspace.audiences[activation.audience], session.opened.roster
-    if not audience.from_feed:
-        return session.memberships(evaluation, roster)
-    try:
-        if warning := session.opened.feed_warning(audience.id):
-            session.warnings.add(warning)
-        evaluated, feed = session.memberships_by_id(evaluation), session.opened.whole_feed
-    except DataError:
-        if is_failed:
-            return session.memberships(evaluation, roster)
-        raise
-    keys = session.opened.feed_keys
-    if audience.where is None:
-        newest = feeds.feed_memberships(feed, audience.id, session.at, evaluated, by=keys)
-    else:
-        newest = feeds.override(evaluated, feed, audience.id, evaluation.at, session.at, by=keys)
-    return Members.of_rows(roster.numbered(newest.select(PROFILE_ID, STATUS, TIME)), roster)

@@ -1,6 +1,6 @@
 """How many members the consent policies leave out of an activation today (G4, G6)."""
 
-from muster.activation.export.gather import newest_members
+from muster.activation.evaluation.current import newest_members
 from muster.activation.inputs.parquet import blamed
 from muster.activation.model.workspace import Activation
 from muster.activation.session import Session
@@ -18,7 +18,7 @@ def left_out(activation: Activation, session: Session) -> dict[str, int]:
         found = session.consent.let_through(activation)
         if not found:
             return {}
-        members, present = newest_members(activation, session).is_realized, session.consent.in_newest()
+        members, present = newest_members(activation.audience, session).is_realized, session.consent.in_newest()
         known = min(len(members), len(present), *map(len, found.values()))  # later numbers are of absent profiles
         here = members.head(known) & present.head(known)
         session.opened.refuse_changed()

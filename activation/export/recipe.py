@@ -1,16 +1,16 @@
 """How the files of a run were written, for those who read the files again (M7, F2).
 
-``how_it_was_written`` alone answers that; ``mapping_record`` turns a mapping into JSON, and ``columns_of`` back.
+``how_it_was_written`` alone answers that.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from muster.activation.mapping.mapping_record import columns_of
 from muster.activation.model.history import Run
 from muster.activation.model.naming import extension
-from muster.activation.model.workspace import Activation, Column, Compression, CsvOptions, Format, Workspace, numbered
+from muster.activation.model.workspace import Activation, Column, Compression, CsvOptions, Format, Workspace
 from muster.activation.state.ledger import inputs_table
 from muster.activation.state.ledger.database import Ledger
 
@@ -36,21 +36,6 @@ class Recipe:
     def names(self) -> tuple[str, ...]:
         """The names of the columns, in the order of the file: each once, also where a header is repeated (M1)."""
         return tuple(column.name for column in self.mapping)
-
-
-def mapping_record(mapping: Iterable[Column]) -> list[dict[str, Any]]:
-    """A mapping as a recipe keeps it: of each column the settings that its bytes depend on."""
-    optional = ("transform", "expression", "join")
-    return [
-        {"source": each.source, "target": each.target, "mandatory": each.mandatory}
-        | {name: value for name in optional if (value := getattr(each, name)) not in (None, ())}
-        for each in mapping
-    ]
-
-
-def columns_of(record: Iterable[dict[str, Any]]) -> tuple[Column, ...]:
-    """The mapping of a ``mapping_record``."""
-    return numbered(Column(**(each | {"transform": tuple(each.get("transform", ()))})) for each in record)
 
 
 def how_it_was_written(run: Run, workspace: Workspace, ledger: Ledger) -> Recipe | None:

@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from muster.activation.export.recipe import columns_of, mapping_record
 from muster.activation.mapping.last_mapping import LastMapping
 from muster.activation.mapping.layout import Layout
+from muster.activation.mapping.mapping_record import columns_of, mapping_record
 from muster.activation.mapping.type_changes import types_of
 from muster.activation.model.history import Run
 from muster.activation.model.workspace import Activation, Column, CsvOptions, Pgp, ProfilesSource, Schedule

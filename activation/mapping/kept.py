@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from muster.activation.mapping.columns import Field
 from muster.activation.mapping.last_mapping import compared_column
-from muster.activation.model.workspace import Activation, Column
+from muster.activation.model.messages import MessageActivation
+from muster.activation.model.workspace import Activation, AnyActivation, Column
 from muster.activation.presets import checks
 
 UNMAPPED, CARRIED, IDENTITIES, COMPARED = "key:", "value:", "values:", "attribute:"  # prefixes of names
@@ -58,7 +59,7 @@ class Kept:
         return f"{COMPARED_BY}{self.target}"
 
 
-def is_key(column: Column, activation: Activation) -> bool:
+def is_key(column: Column, activation: AnyActivation) -> bool:
     """Whether the last sent values of a column are kept, and exits carry them (X12).
 
     They are for mandatory columns, for plain columns of a source that a mandatory plain column has, and for all columns
@@ -109,7 +110,19 @@ def kept_of_mapping(
     yield from (Kept(field, None, is_key=True) for field in unmapped)
 
 
-def compared_positions(activation: Activation, kept: Sequence[Kept]) -> tuple[int, ...]:
+def kept_of_messages(
+    activation: MessageActivation, fields: Sequence[Field], unmapped: Sequence[Field]
+) -> Iterator[Kept]:
+    """The columns of which the rows of an activation that sends messages keep what was sent (V2, X12)."""
+    for position, field in enumerate(fields):
+        if field.role == "identity":
+            yield Kept(field, position, is_key=True, holds_lists=True)
+        elif field.is_of_profile and is_key(field.column, activation):
+            yield Kept(field, position, is_key=True)
+    yield from (Kept(field, None, is_key=True) for field in unmapped)
+
+
+def compared_positions(activation: AnyActivation, kept: Sequence[Kept]) -> tuple[int, ...]:
     """The positions in ``kept`` of the columns whose values are the keys of ``deduplicate`` (M3)."""
     positions = []
     for source in activation.deduplicate:

@@ -12,12 +12,27 @@ import polars as pl
 from muster.activation.errors import MistakeError
 from muster.activation.frames.columns import EXITED, ID, PROFILE_ID, REALIZED, ROW, STATUS
 from muster.activation.mapping.columns import Field, bind, location_of
-from muster.activation.mapping.kept import Kept, compared_positions, identifying_groups, kept_of_mapping
+from muster.activation.mapping.kept import (
+    Kept,
+    compared_positions,
+    identifying_groups,
+    kept_of_mapping,
+    kept_of_messages,
+)
 from muster.activation.mapping.last_mapping import compared_column
 from muster.activation.mapping.lost_values import Watched
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.row_columns import AS_SENT, exit_value
-from muster.activation.model.workspace import CHANGES, IDENTITY_PREFIX, Activation, Change, Column, SourceLocation
+from muster.activation.model.messages import MessageActivation
+from muster.activation.model.workspace import (
+    CHANGES,
+    IDENTITY_PREFIX,
+    Activation,
+    AnyActivation,
+    Change,
+    Column,
+    SourceLocation,
+)
 from muster.activation.presets import checks
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.rules.expressions import Moment
@@ -182,15 +197,41 @@ def layout(activation: Activation, snapshot: Snapshot, moment: Moment) -> Layout
     problems: list[str] = []
     sanitizes = activation.format == "csv" and activation.csv.sanitize_formulas
     fields = _bound(activation.mapping, snapshot, moment, problems, sanitizes=sanitizes)
-    place = SourceLocation(activation.location.file, key="deduplicate")  # without a line: activations inherit it
-    missing = (each for each in activation.deduplicate if not compared_column(activation.mapping, each))
-    unmapped: list[Field] = []
-    for source in missing:
-        wrong: list[str] = []
-        unmapped += _bound([Column(source, source, location=place)], snapshot, moment, wrong)
-        problems += [_named_by_target(each, source, activation.mapping) for each in wrong]
+    unmapped = _unmapped_keys(activation, snapshot, moment, problems)
     groups = identifying_groups(activation, fields)
     kept = tuple(kept_of_mapping(activation, fields, unmapped, {name for group in groups for name in group}))
+    deduplicate = _compared(activation, kept, problems)
+    problems += _list_problems(activation, fields)
+    if problems:
+        raise MistakeError("\n".join(dict.fromkeys(problems)))
+    return Layout(snapshot, fields, kept, deduplicate, activation.status_mapped, activation.changes, groups, sanitizes)
+
+
+def layout_of_messages(activation: MessageActivation, snapshot: Snapshot, moment: Moment) -> Layout:
+    """Bind the mapping of an activation that sends messages to a snapshot; errors are as of ``layout``."""
+    problems: list[str] = []
+    fields = _bound(activation.mapping, snapshot, moment, problems)
+    kept = tuple(kept_of_messages(activation, fields, _unmapped_keys(activation, snapshot, moment, problems)))
+    deduplicate = _compared(activation, kept, problems)
+    if problems:
+        raise MistakeError("\n".join(dict.fromkeys(problems)))
+    return Layout(snapshot, fields, kept, deduplicate, status_mapped=True)
+
+
+def _unmapped_keys(activation: AnyActivation, snapshot: Snapshot, moment: Moment, problems: list[str]) -> list[Field]:
+    """The deduplication sources that are not mapped."""
+    place = SourceLocation(activation.location.file, key="deduplicate")  # without a line: activations inherit it
+    unmapped: list[Field] = []
+    for source in activation.deduplicate:
+        if not compared_column(activation.mapping, source):
+            wrong: list[str] = []
+            unmapped += _bound([Column(source, source, location=place)], snapshot, moment, wrong)
+            problems += [_named_by_target(each, source, activation.mapping) for each in wrong]
+    return unmapped
+
+
+def _compared(activation: AnyActivation, kept: Sequence[Kept], problems: list[str]) -> tuple[int, ...]:
+    """The positions in ``kept`` of the keys of ``deduplicate`` (M3)."""
     deduplicate = compared_positions(activation, kept)
     problems += [
         f"{activation.location.file}: deduplicate: {kept[i].field.column.source!r} is {kept[i].field.dtype}; "
@@ -198,10 +239,7 @@ def layout(activation: Activation, snapshot: Snapshot, moment: Moment) -> Layout
         for i in deduplicate
         if not kept[i].field.is_scalar
     ]
-    problems += _list_problems(activation, fields)
-    if problems:
-        raise MistakeError("\n".join(dict.fromkeys(problems)))
-    return Layout(snapshot, fields, kept, deduplicate, activation.status_mapped, activation.changes, groups, sanitizes)
+    return deduplicate
 
 
 def _list_problems(activation: Activation, fields: Iterable[Field]) -> Iterator[str]:

@@ -8,8 +8,10 @@ no other character of JSON can be. The records of a stream are the texts at plac
 Requests
 request         UInt32: ascending from 0, in the order of sending
 phase           UInt8: every request of a lower phase is answered before the first of a higher one is sent (V9)
+                phases ascend with requests
 method          String; url String: with values filled in, without what authentication adds; empty for streams
-part(k)         String: the constant parts, from place 0 to the number of lists
+is_too_large    Boolean: the request has one entry that is larger than the service takes alone: it is refused unsent
+part(k)         String: the constant parts, from place 0 to the number of lists; streams have none
 
 Entries
 request         UInt32; person UInt32: the row of the people to send; both ascending within a request
@@ -17,21 +19,43 @@ audience        UInt16: the place of the told audience that the entry is about; 
 is_exit         Boolean: tells exits alone
 identifiers     List(String): the identifiers in the one mapped namespace that the entry tells; null without one (M5)
 text(k)         String
+
+Left out: entries that are part of no request: person, audience, is_exit and identifiers as above, and
+reason          String: why the entry is refused before it is sent; null for one that waits for others (V7)
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
 REQUEST_ID = "\x00"
-REQUEST, PHASE, METHOD, URL = "request", "phase", "method", "url"
+REQUEST, PHASE, METHOD, URL, IS_TOO_LARGE = "request", "phase", "method", "url", "is_too_large"
+TOO_LARGE = "too_large"  # the reason of entries that are refused unsent (V7)
 PERSON, AUDIENCE, IS_EXIT, IDENTIFIERS = "person", "audience", "is_exit", "identifiers"
-ENTRY_TYPES = {
-    REQUEST: pl.UInt32(),
+REASON = "reason"
+TOO_LARGE = "too_large"  # the reason of an entry that no request can hold (V7)
+_ABOUT = {
     PERSON: pl.UInt32(),
     AUDIENCE: pl.UInt16(),
     IS_EXIT: pl.Boolean(),
     IDENTIFIERS: pl.List(pl.String()),
 }
-REQUEST_TYPES = {REQUEST: pl.UInt32(), PHASE: pl.UInt8(), METHOD: pl.String(), URL: pl.String()}
+REQUEST_TYPES = {
+    REQUEST: pl.UInt32(),
+    PHASE: pl.UInt8(),
+    METHOD: pl.String(),
+    URL: pl.String(),
+    IS_TOO_LARGE: pl.Boolean(),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some requests in their order, and all entries of each: batches follow one another, and no request is in two."""
+
+    requests: pl.DataFrame
+    entries: pl.DataFrame  # in the order of requests
 
 
 def part(place: int) -> str:
@@ -42,3 +66,13 @@ def part(place: int) -> str:
 def text(place: int) -> str:
     """The column with what an entry puts into the list at a place."""
     return f"text:{place}"
+
+
+def body_of(parts: Sequence[str], texts: Sequence[Sequence[str | None]], request_id: str) -> str:
+    """The body of one request: ``parts`` with the lists of ``texts`` between them, and the request's id filled in.
+
+    There is one part more than lists. The text at a place of a list is that of one entry, in the order of entries.
+    """
+    lists = [",".join(text for text in each if text is not None) for each in texts]
+    pieces = [parts[0], *(piece for pair in zip(lists, parts[1:], strict=True) for piece in pair)]
+    return "".join(pieces).replace(REQUEST_ID, request_id)

@@ -1,11 +1,13 @@
-"""The decision to export, as a value: which activation, why, for which instant (X1, S2)."""
+"""The decision to run an activation, as a value: which activation, why, for which instant (X1, S2, V1)."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from typing import TypeAlias
 
 from muster.activation.instants import iso, stamp
-from muster.activation.model.workspace import Activation, ExportMode, Trigger
+from muster.activation.model.messages import MessageActivation
+from muster.activation.model.workspace import Activation, AnyActivation, ExportMode, Trigger
 
 
 @dataclass(frozen=True)
@@ -14,14 +16,14 @@ class Superseded:
 
     count: int
     newest: datetime
-    counter: int = 0  # as an export has
+    counter: int = 0  # as a decision has
 
 
 @dataclass(frozen=True)
-class Export:
-    """The decision to export one activation, for one slot, one evaluation or one request."""
+class Decision:
+    """The decision to run one activation, for one slot, one evaluation or one request."""
 
-    activation: Activation
+    activation: AnyActivation
     trigger: Trigger
     scheduled: datetime
     workspace: str
@@ -30,9 +32,14 @@ class Export:
     override_guards: bool = False
 
     @property
+    def key(self) -> str:
+        """The activation key, ``destination/activation``."""
+        return self.activation.key
+
+    @property
     def mode(self) -> ExportMode:
         """Full or incremental; a run on demand is always full (X7)."""
-        return "full" if self.trigger == "on_demand" else self.activation.export
+        raise NotImplementedError
 
     @property
     def run_id(self) -> str:
@@ -43,6 +50,38 @@ class Export:
         """The id of this activation's run for another slot."""
         activation = self.activation
         return run_id(self.workspace, activation.destination, activation.id, self.trigger, slot, counter)
+
+
+@dataclass(frozen=True)
+class Export(Decision):
+    """The decision to export files of one activation."""
+
+    activation: Activation
+
+    @property
+    def mode(self) -> ExportMode:
+        """Full or incremental; a run on demand is always full (X7)."""
+        return "full" if self.trigger == "on_demand" else self.activation.export
+
+
+@dataclass(frozen=True)
+class Sending(Decision):
+    """The decision to send messages of one activation (V1)."""
+
+    activation: MessageActivation
+
+    @property
+    def is_resync(self) -> bool:
+        """Whether every member is sent, beside those who are due (V11)."""
+        return self.trigger == "on_demand"
+
+    @property
+    def mode(self) -> ExportMode:
+        """Full for a run on demand, which sends every member; else incremental."""
+        return "full" if self.is_resync else "incremental"
+
+
+AnyDecision: TypeAlias = Export | Sending
 
 
 def run_id(  # noqa: PLR0917  # the parts of a run's identity, in order

@@ -193,8 +193,20 @@ class Look:
     destination: str
     activation: str
     at: datetime
-    fingerprint: str | None = None  # of all that the look depended on, if it found nothing to send
+    # Of all that the look depended on, if it found nothing to send; empty if it found nothing, and the next command has
+    # to compare all the same; None if something was sent.
+    fingerprint: str | None = None
     until: datetime | None = None  # the instant from which the look counts no more, whatever the fingerprint
+
+    @property
+    def key(self) -> str:
+        """``destination/activation``."""
+        return f"{self.destination}/{self.activation}"
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether there was nothing to send, so that no run was recorded."""
+        return self.fingerprint is not None
 
 
 @dataclass(frozen=True)

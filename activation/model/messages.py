@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from hashlib import sha256
 from typing import Literal
 
 from muster.activation.errors import Problem
@@ -100,6 +101,11 @@ class MessageActivation(AnyActivation):
     preset: str | None = None
 
     @property
+    def exports_files(self) -> bool:
+        """Whether runs export files of one audience, rather than send messages."""
+        return False
+
+    @property
     def audience_ids(self) -> tuple[str, ...]:
         """The ids of the mapped audiences, in config order."""
         return tuple(each.id for each in self.audiences)
@@ -162,3 +168,8 @@ class MessageDestination:
     # The workspace's environment variables, given as the destination is opened: never shown or stored.
     variables: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     marketing_actions: tuple[str, ...] = ()  # what the destination does with the data, sorted (G1)
+
+    @property
+    def place_digest(self) -> str | None:
+        """The digest of the place, by which delivered rows are known to be of it (X9); None while it is not known."""
+        return None if self.unset or not self.place else sha256(self.place.encode()).hexdigest()

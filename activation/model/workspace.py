@@ -176,6 +176,11 @@ class Activation(AnyActivation):
     preset: str | None = None  # the receiver whose rules the files are checked against
 
     @property
+    def mode(self) -> ExportMode:
+        """How runs for slots export."""
+        return self.export
+
+    @property
     def audience_ids(self) -> tuple[str, ...]:
         """The id of the audience."""
         return (self.audience,)
@@ -280,6 +285,10 @@ class Workspace:
     def message_activation(self, key: str) -> MessageActivation | None:
         """The activation that sends messages with the key ``destination/activation``, if there is one."""
         return next((each for each in self.message_activations if each.key == key), None)
+
+    def any_activation(self, key: str) -> AnyActivation | None:
+        """The activation with the key ``destination/activation``, of files or of messages, if there is one."""
+        return self.activation(key) or self.message_activation(key)
 
     @cached_property
     def _by_key(self) -> dict[str, Activation]:

@@ -46,6 +46,7 @@ from muster.activation.state.ledger import (
     runs_table,
 )
 from muster.activation.state.ledger.database import Ledger
+from muster.activation.state.ledger.rows import from_column
 
 
 @dataclass(frozen=True)
@@ -265,7 +266,8 @@ def _slot(evaluation: AudienceEvaluation, row: Row, to: datetime, now: datetime)
         run_id="",
         destination=row["destination"],
         activation=row["activation"],
-        audience=evaluation.audience,
+        audience="" if row["audiences"] else evaluation.audience,
+        audiences=from_column("audiences", row["audiences"]),
         trigger=row["trigger"],
         export=row["export"],
         scheduled_time=to,

@@ -73,6 +73,11 @@ def base64_of_hash(text: pl.Expr) -> pl.Expr:
     return base64_of_hex(pl.when(trimmed.str.contains(rf"\A(?:{forms})\z")).then(trimmed))
 
 
+def xxh3(text: pl.Expr) -> pl.Expr:
+    """The xxh3 hash (UInt64) of each text, stable across versions of Polars; null stays null."""
+    return NonCryptographicHashingNameSpace(text).xxh3_64()
+
+
 def _md5(text: pl.Expr) -> pl.Expr:
     return NonCryptographicHashingNameSpace(text).md5()
 

@@ -4,7 +4,9 @@ Spellings: a list of structs with ``namespace`` and ``id``; a struct or a map of
 structs with ``id``. Pairs with a null or empty part do not count; order, duplicates and extra fields mean nothing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import reduce
+from operator import add
 from typing import TypeGuard
 
 import polars as pl
@@ -151,6 +153,16 @@ def pairs(column: str, dtype: pl.DataType | None) -> pl.Expr:
     return pl.coalesce(_texts(column, dtype).list.drop_nulls(), empty)
 
 
+def structs(column: str, dtype: pl.DataType | None, names: Collection[str] | None = None) -> pl.Expr:
+    """The pairs of a profile as List(Struct(namespace, id)), sorted by both, each once; those of ``names`` if given."""
+    texts = pairs(column, dtype).list.unique().list.sort()  # a zero byte is less than all else
+    parts = pl.element().str.splitn("\0", 2).struct.rename_fields(["namespace", "id"])
+    if names is None:
+        return texts.list.eval(parts)
+    named = [pl.element().str.starts_with(f"{name}\0") for name in names]
+    return texts.list.eval(pl.element().filter(pl.any_horizontal(*named, pl.lit(value=False)))).list.eval(parts)
+
+
 def first_pair(column: str, dtype: pl.DataType | None) -> pl.Expr:
     """The text of a profile's first pair (String), as of ``pairs``; empty text for one that does not count (G8).
 
@@ -216,6 +228,17 @@ def digest(column: str, dtype: pl.DataType | None) -> pl.Expr:
     if dtype is None:
         return pl.lit(None, dtype=DIGEST_TYPE)
     return _hashes(column, dtype).list.unique().list.sum().fill_null(0)  # the sum passes over null
+
+
+def digest_in(column: str, dtype: pl.DataType | None, names: Collection[str]) -> pl.Expr:
+    """A digest of the pairs of some namespaces (UInt64), made as ``digest``; null when the column is absent."""
+    if dtype is None:
+        return pl.lit(None, dtype=DIGEST_TYPE)
+    found = (
+        ids_in(column, dtype, name).list.eval(_pair(pl.lit(name), pl.element())).list.sum().fill_null(0)
+        for name in sorted(set(names))
+    )
+    return reduce(add, found, pl.lit(0, dtype=DIGEST_TYPE))
 
 
 def _hashes(column: str, dtype: pl.DataType) -> pl.Expr:

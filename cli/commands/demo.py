@@ -1,5 +1,6 @@
-"""`muster demo`: two days of the sample shop, told as a story, then two of its loyalty club."""
+"""`muster demo`: two days of the sample shop, told as a story, then two of its loyalty club and of a magazine."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from muster.sample_data import ClubMember
 
 CLUB_FOLDER = "loyalty"  # of the second part, below that of the first
+MAGAZINE_FOLDER = "magazine"  # of the third part
 
 
 @app.command()
@@ -24,20 +26,22 @@ def demo(
     ctx: typer.Context,
     folder: Folder = Path("muster-demo"),
     sample: Annotated[
-        Literal["shop", "loyalty"] | None,
+        Literal["shop", "loyalty", "magazine"] | None,
         typer.Option(
             "--sample",
-            help="Tell one part alone: shop has a table of profiles, the profiles of loyalty are made of sources. "
-            "Default: both, the second in DIR/loyalty.",
+            help="Tell one part alone: shop has a table of profiles, the profiles of loyalty are made of sources, "
+            "magazine sends messages to a receiver. Default: all, the others in DIR/loyalty and DIR/magazine.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Tell the story of a sample shop, two days of exports; then of its club, where two people turn out to be one."""
-    if sample != "loyalty":
+    """Tell the story of a sample shop, two days of exports; then of its club, and of a magazine that sends messages."""
+    if sample in {None, "shop"}:
         _shop(ctx, folder)
-    if sample != "shop":
+    if sample in {None, "loyalty"}:
         _club(ctx, folder if sample else folder / CLUB_FOLDER)
+    if sample in {None, "magazine"}:
+        _magazine(ctx, folder if sample else folder / MAGAZINE_FOLDER)
 
 
 def _shop(ctx: typer.Context, folder: Path) -> None:
@@ -81,6 +85,24 @@ def _club(ctx: typer.Context, folder: Path) -> None:
     show.whole_graph()
     graphs.stats(graph_stats(quiet, now=last), zone)
     show.club_ending(folder)
+
+
+def _magazine(ctx: typer.Context, folder: Path) -> None:
+    """Two days of the magazine: its receiver is told of everybody, then of who joined, left or changed."""
+    from muster import sample_data
+    from muster.cli.show import demo as show
+    from muster.sample_data.receiver import Receiver
+
+    create_workspace(folder, "magazine")
+    with Receiver() as receiver:
+        variables = os.environ | {"RECEIVER_PORT": str(receiver.port)}
+        workspace = open_with(replace(ctx.obj, workspace=folder), variables)
+        show.magazine_opening(folder)
+        for number, _ in enumerate(sample_data.DAYS, start=1):
+            _day(number, workspace)
+            show.messages(number, [each.body for each in receiver.requests])
+            receiver.requests.clear()
+    show.magazine_ending(folder)
 
 
 def _day(number: int, workspace: "OpenWorkspace") -> None:

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")]
 SampleName = Annotated[
-    Literal["shop", "loyalty"],
+    Literal["shop", "loyalty", "magazine"],
     typer.Option(
         "--sample",
-        help="shop: a table of profiles is there. loyalty: profiles are made of three sources (docs/profiles.md).",
+        help="shop: a table of profiles is there. loyalty: profiles are made of three sources (docs/profiles.md). "
+        "magazine: a receiver is told of changes by HTTP (docs/events.md).",
     ),
 ]
 

@@ -68,7 +68,10 @@ def show(ctx: typer.Context, run: RunId, json: AsJson = False) -> None:
     workspace = opened(ctx)
     details = show_run(workspace, run)
     if json:
-        terminal.as_json(shapes.run(details.run) | {"governance": details.governance})
+        told = (
+            {} if details.run.audiences is None else {"told": shapes.told(details.run), "answers": details.run.answers}
+        )
+        terminal.as_json(shapes.run(details.run) | told | {"governance": details.governance})
     else:
         history.run_details(details, workspace.config.zone)
 

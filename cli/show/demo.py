@@ -1,10 +1,11 @@
 """Text output of `demo`: a chapter for each step, with the commands that do it by hand."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
@@ -139,6 +140,51 @@ def club_ending(folder: Path) -> None:
     say(f"Go on: `cd {folder}`, then `muster graph show Email:{sample_data.CLUB['merged'].address}`,")
     say("`muster sources show cards`; or edit sources/crm.yml and see the effect")
     say("with `muster plan`.")
+
+
+def magazine_opening(folder: Path) -> None:
+    """Print an introduction to the magazine's workspace."""
+    _chapter(
+        f"A magazine's CRM takes messages, not files: twelve readers are in {folder}/, and a small receiver listens"
+    )
+
+
+def messages(day: int, bodies: Sequence[str]) -> None:
+    """Print what the bodies of a day's requests say of each reader; of the second day whole messages, too."""
+    people = [each for body in bodies for each in json.loads(body)]
+    requests = counted(len(bodies), "request")
+    if day == 1:
+        _chapter(f"The first day's run told of all {len(people)} members, in {requests}; this is one message")
+        styled(escape(json.dumps(people[0], ensure_ascii=False, indent=2)))
+        return
+    _chapter(f"The second day's run told of {len(people)} readers, and of nobody else, in {requests}")
+    happened = {one.first.lower(): one for one in sample_data.READERS.values()}
+    told = {each["contact"]["email"].partition("@")[0] if "contact" in each else _key(each): each for each in people}
+    lines = [(one.name, one.happens, _told(told.get(name))) for name, one in happened.items()]
+    rows(("reader", "what happened", "what the receiver was told"), lines)
+    prose("The last of these messages, as it was sent:")
+    styled(escape(json.dumps(people[-1], ensure_ascii=False, separators=(",", ":"))))
+
+
+def _key(message: dict[str, Any]) -> str:
+    """The first part of the e-mail address among the identities of a message."""
+    return str(message["identityMap"]["Email"][0]["id"]).partition("@")[0]
+
+
+def _told(message: dict[str, Any] | None) -> str:
+    """What a message says of audiences, in a few words."""
+    if message is None:
+        return "nothing"
+    audiences = message["segmentMembership"]["ups"]
+    return ", ".join(f"{each['status']} in {name}" for name, each in audiences.items())
+
+
+def magazine_ending(folder: Path) -> None:
+    """Print what to try next in the magazine's workspace."""
+    say()
+    say(f"Go on: `cd {folder}`, then `muster runs show {sample_data.READERS_ACTIVATION}`,")
+    say("`python -m muster.sample_data.receiver` in another terminal, and here")
+    say(f"`muster resync {sample_data.READERS_ACTIVATION}`.")
 
 
 def _chapter(title: str, commands: Sequence[str] = ()) -> None:

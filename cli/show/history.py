@@ -88,11 +88,17 @@ def rejects(found: "RunRejects") -> None:
     if run.status != "succeeded" and not found.rejects:
         terminal.say(f"run {run.run_id} of {run.key} is {run.status}: it has left nobody out")
         return
+    with_tries = run.audiences is not None
     lines = [
-        (_ID_OF_FORGOTTEN if each.profile_id is None else one_line(each.profile_id), each.reason)
+        (
+            _ID_OF_FORGOTTEN if each.profile_id is None else one_line(each.profile_id),
+            each.reason,
+            *([each.tries] if with_tries else []),
+        )
         for each in found.rejects
     ]
-    terminal.rows(("profile_id", "reason"), lines, empty="nobody was left out")
+    headings = ("profile_id", "reason", *(["tries"] if with_tries else []))
+    terminal.rows(headings, lines, numbers=("tries",) if with_tries else (), empty="nobody was left out")
 
 
 def audiences(found: "Sequence[AudienceSummary]", zone: ZoneInfo) -> None:

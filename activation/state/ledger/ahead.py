@@ -16,6 +16,8 @@ _NEWEST = {
     ),
     "builds of profiles": "SELECT max(at) AS at FROM builds WHERE at > ?",
     "delivered sets": "SELECT max(evaluated_at) AS at FROM baselines WHERE evaluated_at > ?",
+    "delivered rows": "SELECT max(at) AS at FROM message_baselines WHERE at > ?",
+    "looks at what there is to send": "SELECT max(at) AS at FROM looks WHERE at > ?",
 }
 _SIGHTINGS = "SELECT * FROM sightings WHERE max(first_seen, since) > ?"
 

@@ -24,7 +24,9 @@ SELECT json_extract(baseline, '$.policy') AS policy, json_extract(baseline, '$.b
 WHERE baseline IS NOT NULL AND json_extract(baseline, '$.build') IS NOT NULL AND NOT rewound
 """
 _OF_SETS = f"""
-SELECT policy, build AS number FROM baselines WHERE build IS NOT NULL UNION {_OF_RUNS} AND status = 'delivering'
+SELECT policy, build AS number FROM baselines WHERE build IS NOT NULL
+UNION SELECT policy, build AS number FROM message_baselines WHERE build IS NOT NULL
+UNION {_OF_RUNS} AND status = 'delivering'
 """
 _OF_DELIVERIES = f"SELECT policy, number FROM ({_OF_SETS}) UNION {_OF_RUNS}"
 _NEWEST = f"SELECT policy, max(number) AS number FROM ({_OF_EVALUATIONS} UNION {_OF_DELIVERIES}) GROUP BY policy"
@@ -36,6 +38,9 @@ SELECT max(at) AS at FROM evaluations WHERE EXISTS (
     AND status IN ('succeeded', 'delivering') AND NOT rewound
     UNION ALL SELECT 1 FROM baselines JOIN runs USING (run_id)
     WHERE runs.audience = evaluations.audience AND baselines.evaluated_at = evaluations.at
+    UNION ALL SELECT 1 FROM runs, json_each(runs.audiences) AS told
+    WHERE json_extract(told.value, '$[0]') = evaluations.audience AND json_extract(told.value, '$[2]') = evaluations.at
+    AND (status IN ('succeeded', 'delivering') OR messages > 0) AND NOT rewound
 )
 """
 

@@ -22,6 +22,11 @@ def list_all(ledger: Ledger) -> list[MessageBaseline]:
     return _baselines(ledger, ledger.ask("SELECT * FROM message_baselines ORDER BY destination, activation"))
 
 
+def files(ledger: Ledger) -> set[str]:
+    """Return the state files of all delivered rows."""
+    return {row["file"] for row in ledger.ask("SELECT file FROM message_baselines")}
+
+
 def put(ledger: Ledger, baseline: MessageBaseline) -> None:
     """Replace the activation's delivered rows. In the transaction that records the end of the run."""
     each, stored = baseline, baseline.stored

@@ -17,9 +17,10 @@ UPDATE evaluations SET at = ?3, file = ?4, sha256 = ?5, size = ?6, generation = 
 WHERE audience = ?1 AND at = ?2
 """
 _SETTLING = """
-SELECT DISTINCT destination, activation, trigger, export FROM runs
-WHERE audience = ? AND scheduled_time = ? AND trigger = 'after_evaluation' AND status IN ('succeeded', 'superseded')
-AND NOT rewound
+SELECT DISTINCT destination, activation, trigger, export, audiences FROM runs
+WHERE (audience = ?1 OR EXISTS (
+    SELECT 1 FROM json_each(audiences) AS told WHERE json_extract(told.value, '$[0]') = ?1
+)) AND scheduled_time = ?2 AND trigger = 'after_evaluation' AND status IN ('succeeded', 'superseded') AND NOT rewound
 """
 # Slots up to an instant that were superseded by a run of a slot later than it: no run is between them.
 _SUPERSEDED_BY_LATER = """
@@ -68,7 +69,10 @@ def delete_evaluation(ledger: Ledger, each: AudienceEvaluation) -> None:
 
 
 def settling(ledger: Ledger, evaluation: AudienceEvaluation) -> list[Row]:
-    """Return destination, activation, trigger and export of the runs that settled the slot of an evaluation (S4)."""
+    """Return the runs that settled the slot of an evaluation (S4): destination, activation, trigger, export, audiences.
+
+    ``audiences`` is null of runs that exported files (V11).
+    """
     return ledger.ask(_SETTLING, evaluation.audience, iso(evaluation.at))
 
 

@@ -46,10 +46,19 @@ AND scheduled_time > coalesce((
 _SUCCEEDED = """
 SELECT * FROM runs WHERE destination = ? AND activation = ? AND status = 'succeeded' ORDER BY success DESC LIMIT ?
 """
+# Runs that sent messages count, failed ones too: what was accepted moved the delivered rows (V2).
 _USING_EVALUATION = """
 SELECT * FROM runs WHERE audience = ?1 AND evaluated_at = ?2 AND status IN ('succeeded', 'delivering') AND NOT rewound
 UNION ALL SELECT runs.* FROM baselines JOIN runs USING (run_id)
-WHERE runs.audience = ?1 AND baselines.evaluated_at = ?2 LIMIT 1
+WHERE runs.audience = ?1 AND baselines.evaluated_at = ?2
+UNION ALL SELECT * FROM runs WHERE audiences IS NOT NULL AND NOT rewound AND (
+    status IN ('succeeded', 'delivering') OR messages > 0
+) AND EXISTS (
+    SELECT 1 FROM json_each(audiences) AS told
+    WHERE json_extract(told.value, '$[0]') = ?1 AND json_extract(told.value, '$[2]') = ?2
+)
+UNION ALL SELECT runs.* FROM message_baselines JOIN runs USING (run_id), json_each(runs.audiences) AS told
+WHERE json_extract(told.value, '$[0]') = ?1 AND json_extract(told.value, '$[2]') = ?2 LIMIT 1
 """
 _REWOUND_OVER = """
 SELECT * FROM runs WHERE rewound AND status = 'succeeded' AND url_digest = ?1 AND NOT constant_names AND run_id IN (

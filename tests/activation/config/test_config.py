@@ -165,7 +165,15 @@ def test_defaults(tmp_path: Path) -> None:
     )
     activation = workspace.activations[0]
     expected = Activation(
-        *("adults", "crm", "crm", "adults", "full", activation.schedule, "exports/crm", "csv", activation.mapping),
+        id="adults",
+        destination="crm",
+        destination_name="crm",
+        audience="adults",
+        export="full",
+        schedule=activation.schedule,
+        url="exports/crm",
+        format="csv",
+        mapping=activation.mapping,
         location=activation.location,
     )
     assert activation == expected

@@ -15,8 +15,8 @@ import pytest
 from support.shop import STATUS, Shop, identities, person
 
 from muster.activation.export import recipe_record
-from muster.activation.export.recipe import columns_of, mapping_record
 from muster.activation.mapping import profile_values
+from muster.activation.mapping.mapping_record import columns_of, mapping_record
 from muster.activation.model.workspace import Column
 from muster.activation.values import phones, transforms
 

@@ -2,28 +2,26 @@
 
 from collections.abc import Callable
 
-from muster.activation.comparison.delivered_set import DeliveredSet
 from muster.activation.errors import MistakeError, did_you_mean
 from muster.activation.mapping.layout import Layout
 from muster.activation.profiles import namespaces
-from muster.activation.session import Session
+from muster.activation.profiles.opened import Opened
 
 
-def check_namespace(
-    layout: Layout, activation: str, session: Session, delivered: Callable[[], DeliveredSet | None] = lambda: None
-) -> None:
+def check_namespace(layout: Layout, activation: str, opened: Opened, identified: Callable[[], int] = lambda: 0) -> None:
     """``MistakeError`` when no profile of a snapshot with rows has an id in the mapped namespace (M4).
 
-    ``activation`` is ``DESTINATION/ACTIVATION``. Of ``delivered`` the message says how many profiles would exit.
+    ``activation`` is ``DESTINATION/ACTIVATION``. ``identified`` counts the profiles that were sent with an identity,
+    and would exit: the message says how many.
     """
     snapshot, identity = layout.snapshot, layout.identity
     if identity is None or layout.namespace is None or snapshot.rows == 0:
         return
-    if session.opened.holds_namespace(snapshot, layout.namespace):
+    if opened.holds_namespace(snapshot, layout.namespace):
         return
     location, source = identity.column.location, identity.column.source
     where = f"{location.file}:{location.line}: {location.key}: {source!r}"
-    raise MistakeError("\n".join((f"{where}: {_fault(layout)}", *_exits(layout, activation, delivered()))))
+    raise MistakeError("\n".join((f"{where}: {_fault(layout)}", *_exits(layout, activation, identified()))))
 
 
 def _fault(layout: Layout) -> str:
@@ -36,9 +34,8 @@ def _fault(layout: Layout) -> str:
     return f"no profile of {snapshot.name} has an id in this namespace{hint}"
 
 
-def _exits(layout: Layout, activation: str, delivered: DeliveredSet | None) -> list[str]:
+def _exits(layout: Layout, activation: str, leaving: int) -> list[str]:
     """What would happen to profiles that were sent with an identity, and the way on if that is meant."""
-    leaving = delivered.count_identified(layout) if delivered else 0
     if not leaving:
         return []
     target = layout.identity.column.target if layout.identity else ""
