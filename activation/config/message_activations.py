@@ -224,14 +224,14 @@ def _message(layers: Layers, receiver: MessageDestination) -> _Message:
     payload = layers.level("payload")
     if declared and declared == payload:
         layers.report("payload", "and request do not go together; remove one of them")
-    is_declared = declared > payload
+    is_declared = declared > 0 and declared >= payload
     columns = _columns(layers, is_http=is_http)
     return _Message(is_declared, columns, shapes_of(layers) if is_declared else [])
 
 
 def _columns(layers: Layers, *, is_http: bool) -> tuple[Column, ...]:
     """The columns of ``columns`` or ``mapping``, whichever is written nearer (V5, V6)."""
-    keys = ("mapping", "columns") if is_http else ("mapping",)
+    keys = ("columns", "mapping") if is_http else ("mapping",)
     key = max(keys, key=layers.level)
     if is_http and layers.level("mapping") == layers.level("columns") > 0:
         layers.report("columns", "and mapping are the same; remove one of them")
