@@ -84,7 +84,7 @@ class MessageBatch:
         if not begun.error:
             self._indexes[begun.run.run_id] = len(self.outcomes)
             try:
-                self._sendings.start(begun.run)
+                self._sendings.start(begun.run, is_fresh=True)
             except MusterError as error:
                 outcome = Outcome(begun.run, error)
         self.outcomes.append(outcome)

@@ -10,18 +10,20 @@ from muster.activation.endpoints.protocol import Limits
 from muster.activation.frames import engine
 from muster.activation.messages.entries import EntryMaker, value_fields
 from muster.activation.messages.identity_maps import IDENTITY_MAP, identity_maps
-from muster.activation.messages.packing import Packed, Packer, limits_of
+from muster.activation.messages.packing import REFUSED_AS, Packed, Packer, limits_of
 from muster.activation.messages.people_in_parts import PART, Tellable, people_in_parts
 from muster.activation.messages.profile_objects import profile_object
 from muster.activation.messages.rendered import Renderer
 from muster.activation.messages.requests import (
     ENTRY_TYPES,
-    LEFT_OUT_TYPES,
+    IS_TOO_LARGE,
     PERSON,
     PHASE,
     REQUEST,
     REQUEST_ID,
     REQUEST_TYPES,
+    URL,
+    WAITING_TYPES,
     Batch,
     part,
     request_id,
@@ -33,12 +35,12 @@ from muster.activation.model.messages import MessageActivation
 from muster.activation.profile_changes import people as columns
 from muster.activation.profile_changes.people import (
     IS_WITHDRAWAL,
-    SINCE,
+    PENDING_SINCE,
     TIME_DTYPE,
     TRIGGER,
     WAS_REFUSED,
     is_new,
-    kept_targets,
+    kept_names,
     status,
 )
 
@@ -62,7 +64,7 @@ def requests_of(
     waits: bool = True,
     size: int = PART,
 ) -> Iterator[Batch]:
-    """The requests of a run, with all their entries, and the entries that are left out.
+    """The requests of a run, with all their entries, and the entries that wait for others.
 
     ``run`` is the id of the run and the number of the comparison in it, ``limits`` are those of the service. ``at`` is
     the instant of the run. ``waits``: requests that are not full may wait for others, by ``max_age`` (V7); nobody waits
@@ -94,7 +96,7 @@ class _Building:
         self._people = _completed(changes.people, len(self._told))
         self._shapes = shapes_of(activation, self._layout.fields, run[0])
         self._limits = limits_of(activation.aggregation, limits, is_http=not self._shapes.is_stream)
-        kept = kept_targets(activation)
+        kept = kept_names(self._layout)
         self._entries = EntryMaker(self._shapes, self._layout, len(self._told), at)
         self._renderer = Renderer(self._shapes, self._layout, self._told, kept)
         self._fields = value_fields(self._shapes, self._layout)
@@ -148,21 +150,25 @@ class _Building:
 
     def _batch(self, packed: Packed, phase: int) -> Iterator[Batch]:
         """The packed requests, numbered on."""
-        if packed.entries.is_empty() and packed.left_out.is_empty():
+        if packed.entries.is_empty() and packed.waiting.is_empty():
             return
-        entries = packed.entries.with_columns((pl.col(REQUEST) + self._next).cast(pl.UInt32))
         lists = self._shapes.lists
-        parts, texts = [part(k) for k in range(lists + 1)], [text(k) for k in range(lists)]
-        requests = entries.unique(REQUEST, keep="first", maintain_order=True).with_columns(
-            pl.lit(phase, pl.UInt8).alias(PHASE)
+        parts = [] if self._shapes.is_stream else [part(k) for k in range(lists + 1)]
+        texts = [text(k) for k in range(lists)]
+        entries = packed.entries.with_columns((pl.col(REQUEST) + self._next).cast(pl.UInt32))
+        first = entries.unique(REQUEST, keep="first", maintain_order=True)
+        requests = first.with_columns(
+            pl.lit(phase, pl.UInt8).alias(PHASE),
+            pl.col(REFUSED_AS).is_not_null().alias(IS_TOO_LARGE),
+            *(pl.col(name).fill_null("") for name in (URL, *parts) if name in first.columns),
         )
         self._next += requests.height
         own = _typed(requests, REQUEST_TYPES | dict.fromkeys(parts, pl.String()))
         told = _typed(entries, ENTRY_TYPES | dict.fromkeys(texts, pl.String()))
-        size = _bytes(
-            own.select(REQUEST, *parts), told.select(REQUEST, *texts), self._run, has_commas=not self._shapes.is_stream
-        )
-        yield Batch(own, told, _typed(packed.left_out, LEFT_OUT_TYPES), size)
+        waiting = _typed(packed.waiting, WAITING_TYPES) if packed.waiting.height else None
+        has_commas = not self._shapes.is_stream
+        size = _bytes(own.select(REQUEST, *parts), told.select(REQUEST, *texts), self._run, has_commas=has_commas)
+        yield Batch(own, told, waiting, size)
 
 
 def _bytes(batch: pl.DataFrame, entries: pl.DataFrame, run: tuple[str, int], *, has_commas: bool) -> int:
@@ -179,8 +185,8 @@ def _completed(people: pl.DataFrame, audiences: int) -> pl.DataFrame:
     """The people with their positions, and with columns that only some kinds of runs have."""
     found = people.with_row_index(PERSON).with_columns(pl.col(PERSON).cast(pl.UInt32))
     absent = []
-    if SINCE not in people.columns:
-        absent.append(pl.lit(None, TIME_DTYPE).alias(SINCE))
+    if PENDING_SINCE not in people.columns:
+        absent.append(pl.lit(None, TIME_DTYPE).alias(PENDING_SINCE))
     for place in range(audiences):
         if is_new(place) not in people.columns:
             absent.append((pl.col(TRIGGER) == "membership").alias(is_new(place)))
@@ -191,16 +197,15 @@ def _may_have(names: Sequence[str], audiences: int, *, exits: bool) -> pl.Expr:
     """Whether a person may have entries that are exits, or such that are none."""
     found = [pl.col(status(place)) == (not exits) for place in range(audiences)]
     for place in range(audiences) if exits else ():
-        lists = [columns.leaves(place)] if columns.leaves(place) in names else []
-        flags = [each for each in (columns.withdraws(place), columns.also_withdraws(place)) if each in names]
+        lists = [each for each in (columns.leaves(place), columns.also(place)) if each in names]
+        flags = [columns.withdraws(place)] if columns.withdraws(place) in names else []
         found += [pl.col(name).list.len() > 0 for name in lists] + [pl.col(name) for name in flags]
     return pl.any_horizontal(found).fill_null(value=False)
 
 
 def _typed(frame: pl.DataFrame, types: dict[str, pl.DataType]) -> pl.DataFrame:
     return frame.select(
-        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)
-        for name, dtype in types.items()
+        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name) for name, dtype in types.items()
     )
 
 
@@ -209,8 +214,6 @@ def _length(frame: pl.DataFrame, run: tuple[str, int]) -> int:
     total = 0
     for column in frame.drop(REQUEST).get_columns():
         total += int(column.str.len_bytes().sum() or 0)
-        ids = frame.select(REQUEST, count=column.str.count_matches(REQUEST_ID, literal=True)).filter(
-            pl.col("count") > 0
-        )
+        ids = frame.select(REQUEST, count=column.str.count_matches(REQUEST_ID, literal=True)).filter(pl.col("count") > 0)
         total += sum(count * (len(request_id(*run, request)) - 1) for request, count in ids.iter_rows())
     return total

@@ -7,7 +7,7 @@ person      UInt32; at UInt32: the position in the part of the people
 audience    UInt16: the place of the told audience; null: about all
 is_exit     Boolean; kind UInt8: the place in ``KINDS_OF_CHANGE``
 last_qualification_time  Datetime(us, UTC): in the audience; null where the entry is about all
-values      UInt8: ``NOW``, or which of the values of before an exit goes out under
+also        Struct of the values of kept targets that an exit goes out under in the place of those last sent; else null
 identifier  String: as it is written; null without an identity column
 namespace   String: of entries that are about one namespace; else null
 name:x      String: the JSON of the identifier in the identity column ``x``
@@ -28,9 +28,8 @@ from muster.activation.profile_changes import people as columns
 from muster.activation.profile_changes.people import IDS, is_told, status, time
 from muster.activation.values.message_json import message_json
 
-AT, KIND, VALUES, IDENTIFIER, NAMESPACE = "at", "kind", "values", "identifier", "namespace"
-NOW, SENT, ALSO = range(3)
-_TYPES = {AUDIENCE: pl.UInt16(), IS_EXIT: pl.Boolean(), KIND: pl.UInt8(), VALUES: pl.UInt8()}
+AT, KIND, ALSO, IDENTIFIER, NAMESPACE = "at", "kind", "also", "identifier", "namespace"
+_TYPES = {AUDIENCE: pl.UInt16(), IS_EXIT: pl.Boolean(), KIND: pl.UInt8()}
 
 
 class EntryMaker:
@@ -39,15 +38,17 @@ class EntryMaker:
     def __init__(self, shapes: Shapes, layout: Layout, audiences: int, at: datetime) -> None:
         self._shapes, self._layout, self._at = shapes, layout, at
         self._places = range(audiences)
+        self._columns = frozenset[str]()
 
     def of(self, part: pl.DataFrame, *, exits: bool | None) -> pl.DataFrame:
         """The entries of some people, in the order of M6: exits alone, the others alone, or all (None)."""
         people = part.lazy().with_row_index(AT)
+        self._columns = frozenset(part.columns)
         frames = list(self._declared(people) if self._shapes.is_declared else self._objects(people))
         whole = pl.concat(frames, how="diagonal")
         if exits is not None:
             whole = whole.filter(pl.col(IS_EXIT) == exits)
-        order = [pl.col(AT), ~pl.col(IS_EXIT), pl.col(AUDIENCE), pl.col(IDENTIFIER), pl.col(NAMESPACE), pl.col(VALUES)]
+        order = [pl.col(AT), ~pl.col(IS_EXIT), pl.col(AUDIENCE), pl.col(IDENTIFIER), pl.col(NAMESPACE)]
         return engine.collect_inside(whole.sort(order, nulls_last=False, maintain_order=True))
 
     # payload: profile
@@ -118,9 +119,14 @@ class EntryMaker:
             return
         if place is None and not self._shapes.tells_kind:  # one entry tells it all
             people = people.filter(~self._any_told(value=True))
-        for values, column in ((SENT, columns.withdraws), (ALSO, columns.also_withdraws)):
-            told = people.filter(pl.any_horizontal(pl.col(column(each)) for each in places).fill_null(value=False))
-            yield self._some(told, pl.lit(value=True), place=place, values=values)
+        told = pl.any_horizontal(pl.col(columns.withdraws(each)) for each in places).fill_null(value=False)
+        yield self._some(people.filter(told), pl.lit(value=True), place=place)
+        others = [columns.also(each) for each in places]
+        known = [name for name in others if name in self._columns]
+        if known:
+            found = [self._some(people, pl.lit(value=True), place=place, others=[pl.col(name).alias(ALSO)]) for name in known]
+            each = pl.concat(found).explode(ALSO).filter(pl.col(ALSO).is_not_null())
+            yield each.unique([AT, ALSO], keep="first", maintain_order=True)
 
     def _written(self) -> list[pl.Expr]:
         """The identifiers of a member as they are written, and the JSON of them in each column of the namespace."""
@@ -128,9 +134,7 @@ class EntryMaker:
         if not ids or not key:
             return []
         raw = pl.col(ids.value_column)
-        written = [
-            (name_column(each.column.name), self._layout.written_ids(each, raw)) for each in self._layout.identities
-        ]
+        written = [(name_column(each.column.name), self._layout.written_ids(each, raw)) for each in self._layout.identities]
         as_json = [texts.list.eval(message_json(pl.element(), pl.String())).alias(name) for name, texts in written]
         return [self._layout.written_ids(key, raw).alias(IDENTIFIER), *as_json]
 
@@ -143,7 +147,6 @@ class EntryMaker:
         kind: pl.Expr | None = None,
         *,
         place: int | None = None,
-        values: int = NOW,
         others: Sequence[pl.Expr] = (),
     ) -> pl.LazyFrame:
         """An entry for each of some people."""
@@ -154,7 +157,6 @@ class EntryMaker:
             AUDIENCE: audience,
             IS_EXIT: is_exit,
             KIND: pl.when(is_exit).then(pl.lit(EXITED_KIND)).otherwise(said),
-            VALUES: pl.lit(values),
         }
         typed = [expr.cast(_TYPES[name]).alias(name) for name, expr in given.items()]
         absent = [] if IDENTIFIER in known else [_null(IDENTIFIER)]

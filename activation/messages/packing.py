@@ -14,10 +14,8 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID
 from muster.activation.messages.requests import (
     AUDIENCE,
-    IDENTIFIERS,
     IS_EXIT,
     PERSON,
-    REASON,
     REQUEST,
     REQUEST_ID,
     TOO_LARGE,
@@ -28,8 +26,9 @@ from muster.activation.messages.requests import (
 )
 from muster.activation.messages.rendered import NAMESPACE, SHAPE
 from muster.activation.model.messages import Aggregation
-from muster.activation.profile_changes.people import SINCE
+from muster.activation.profile_changes.people import PENDING_SINCE
 
+REFUSED_AS = "refused_as"  # why an entry is refused unsent; else null
 NO_URL = "no_value_in_url"  # the reason of an entry without a value for a placeholder of the url (V6)
 HEAD, SIZE = "head", "size"  # bytes of the constant parts and of an entry's texts: of a body head + sizes
 HTTP_DEFAULT = Limits(entries=100, bytes=1_000_000)
@@ -39,10 +38,10 @@ _MOST_OPEN = 1 << 17  # entries of requests that are not full, beyond which all 
 
 @dataclass(frozen=True)
 class Packed:
-    """Rendered entries with their requests, numbered in order from 0; and those without one, with reasons."""
+    """Rendered entries with their requests, numbered in order from 0; and entries that wait for others."""
 
     entries: pl.DataFrame
-    left_out: pl.DataFrame
+    waiting: pl.DataFrame
 
 
 def limits_of(aggregation: Aggregation, service: Limits, *, is_http: bool) -> Limits:
@@ -91,24 +90,16 @@ class Packer:
 
     def _packed(self, entries: pl.DataFrame, *, is_last: bool) -> Packed:
         sized = self._sized(entries)
-        refused = sized.filter(pl.col(REASON).is_not_null())
-        fitting = sized.filter(pl.col(REASON).is_null()) if refused.height else sized
         if self._open is not None:
-            fitting = pl.concat([self._open, fitting], how="diagonal")
-        numbers, full = self._numbers(fitting)
-        numbered = fitting.with_columns(pl.Series(REQUEST, numbers, dtype=pl.UInt32))
+            sized = pl.concat([self._open, sized], how="diagonal")
+        numbers, full = self._numbers(sized)
+        numbered = sized.with_columns(pl.Series(REQUEST, numbers, dtype=pl.UInt32))
         opened = ~numbered[REQUEST].is_in(pl.Series(full, dtype=pl.UInt32).implode())
-        closes = is_last or int(opened.sum()) > _MOST_OPEN
-        waiting = numbered.clear()
-        if closes:
-            waits = self._waits(numbered, opened)
-            numbered, waiting = numbered.filter(~waits), numbered.filter(waits)
-            self._open = None
-        else:
-            numbered, self._open = numbered.filter(~opened), fitting.filter(opened)
-        ranks = numbered.with_columns(pl.col(REQUEST).rank("dense").cast(pl.UInt32) - 1)
-        left = pl.concat([refused, waiting], how="diagonal").select(PERSON, AUDIENCE, IS_EXIT, IDENTIFIERS, REASON)
-        return Packed(ranks.sort(REQUEST, maintain_order=True), left)
+        if is_last or int(opened.sum()) > _MOST_OPEN:
+            waits, self._open = self._waits(numbered, opened), None
+            return Packed(_in_order(numbered.filter(~waits)), numbered.filter(waits))
+        self._open = sized.filter(opened)
+        return Packed(_in_order(numbered.filter(~opened)), numbered.clear())
 
     def _sized(self, entries: pl.DataFrame) -> pl.DataFrame:
         """The entries with ``head`` and ``size``, bytes of the constant parts and of the texts, and a reason."""
@@ -129,7 +120,7 @@ class Packer:
         if largest is not None:
             reason = reason.when(pl.col(SIZE) > largest).then(pl.lit(TOO_LARGE))
         sized = entries.lazy().with_columns(head.alias(HEAD), size.alias(SIZE))
-        return engine.collect_inside(sized.with_columns(reason.alias(REASON).cast(pl.String)))
+        return engine.collect_inside(sized.with_columns(reason.alias(REFUSED_AS).cast(pl.String)))
 
     def _length(self, names: list[str]) -> pl.Expr:
         """The bytes of some texts together, with ids of requests of the greatest length."""
@@ -158,7 +149,13 @@ class Packer:
         numbers: list[int] = []
         full: list[int] = []
         opened: dict[str, list[int]] = {}  # by key: the number of a request, its entries, its bytes
-        for key, head, size in zip(self._keys(entries), entries[HEAD], entries[SIZE], strict=True):
+        columns = (self._keys(entries), *(entries[name].to_list() for name in (HEAD, SIZE, REFUSED_AS)))
+        for key, head, size, refused_as in zip(*columns, strict=True):
+            if refused_as:
+                full.append(number)
+                numbers.append(number)
+                number += 1
+                continue
             request = opened.get(key)
             if request is not None and largest is not None and request[2] + size > largest:
                 full.append(request[0])
@@ -178,6 +175,13 @@ class Packer:
         """Whether each entry waits for others: no exit, in a request that is not full, whose changes are all young."""
         if self._until is None:
             return pl.Series([False]).new_from_index(0, numbered.height)
-        oldest = pl.col(SINCE).fill_null(self._at).filter(~pl.col(IS_EXIT)).min().over(REQUEST)
+        oldest = pl.col(PENDING_SINCE).fill_null(self._at).filter(~pl.col(IS_EXIT)).min().over(REQUEST)
         waits = pl.lit(opened) & ~pl.col(IS_EXIT) & (oldest > self._until)
         return engine.collect_inside(numbered.lazy().select(waits.fill_null(value=False).alias("waits")))["waits"]
+
+
+
+def _in_order(entries: pl.DataFrame) -> pl.DataFrame:
+    """The entries by request, numbered on from 0."""
+    ranked = entries.with_columns(pl.col(REQUEST).rank("dense").cast(pl.UInt32) - 1)
+    return ranked.sort(REQUEST, maintain_order=True)

@@ -3,7 +3,7 @@
 A frame of rendered entries has ``person``, ``audience``, ``is_exit``, ``identifiers`` as ``requests`` says, and:
 
 profile_id  String
-since       Datetime(us, UTC): of the person
+pending_since  Datetime(us, UTC): of the person
 namespace   String: of the key of aggregation; else null
 shape       UInt8: the place in ``Shapes.all``
 method      String; url String: null where a placeholder has no value
@@ -19,7 +19,7 @@ import polars as pl
 from muster.activation.frames import engine
 from muster.activation.frames.columns import EXITED, PROFILE_ID, REALIZED, STATUS, TIME
 from muster.activation.mapping.layout import Layout
-from muster.activation.messages.entries import ALSO, AT, IDENTIFIER, KIND, NAMESPACE, SENT, VALUES
+from muster.activation.messages.entries import ALSO, AT, IDENTIFIER, KIND, NAMESPACE
 from muster.activation.messages.json_parts import constant, quoted
 from muster.activation.messages.profile_objects import json_of, profile_id_json, time_text
 from muster.activation.messages.requests import (
@@ -35,7 +35,7 @@ from muster.activation.messages.requests import (
 )
 from muster.activation.messages.shapes import OBJECT, Shapes, name_column
 from muster.activation.model.request_tree import UrlPart
-from muster.activation.profile_changes.people import IS_WITHDRAWAL, SINCE, ToldAudience, also, sent
+from muster.activation.profile_changes.people import IS_WITHDRAWAL, PENDING_SINCE, ToldAudience, sent
 from muster.activation.values.message_json import message_json
 
 SHAPE = "shape"
@@ -83,7 +83,7 @@ class Renderer:
         one = pl.when(pl.col(IDENTIFIER).is_not_null()).then(pl.concat_list(IDENTIFIER))
         order = ["order"] if "order" in entries.columns else []
         frame = entries.lazy().select(
-            *(PERSON, AUDIENCE, IS_EXIT, one.alias(IDENTIFIERS), NAMESPACE, SINCE, PROFILE_ID, SHAPE, *order),
+            *(PERSON, AUDIENCE, IS_EXIT, one.alias(IDENTIFIERS), NAMESPACE, PENDING_SINCE, PROFILE_ID, SHAPE, *order),
             pl.lit(shape.method).alias(METHOD),
             *(expr.alias(part(k)) for k, expr in enumerate(shape.parts)),
             *(expr.alias(text(k)) for k, expr in enumerate(shape.texts)),
@@ -100,10 +100,9 @@ class Renderer:
             elif field.role == "attribute":
                 newest = pl.when(~pl.col(IS_WITHDRAWAL)).then(json_of(field, self._layout))
                 found.append(newest.alias(name_column(name)))
-        kept = [each.column.name for each in self._shapes.named_fields if each.column.name in self._kept]
-        columns = [made(name) for made in (sent, also) for name in kept if made(name) in people.columns]
+        kept = [sent(each.column.name) for each in self._shapes.named_fields if each.column.name in self._kept]
         names = {expr.meta.output_name(): expr for expr in found}  # a target stands before a reserved name
-        return engine.collect_inside(people.lazy().select(SINCE, PROFILE_ID, *names.values(), *columns))
+        return engine.collect_inside(people.lazy().select(PENDING_SINCE, PROFILE_ID, *names.values(), *kept))
 
     def _of_audiences(self, places: pl.Series) -> Iterator[tuple[str, pl.Series]]:
         for name in self._shapes.reserved & self._audiences.keys():
@@ -132,11 +131,11 @@ class Renderer:
     @staticmethod
     def _of_kept(name: str, columns: Sequence[str]) -> pl.Expr:
         """The value under a kept target: in exits what was sent, which is null where it is not known (X12)."""
-        unknown = pl.lit(None, pl.String)
-        before, other = (pl.col(made(name)) if made(name) in columns else unknown for made in (sent, also))
-        newest = pl.col(name_column(name))
-        which = pl.when(pl.col(VALUES) == SENT).then(before).when(pl.col(VALUES) == ALSO).then(other)
-        return which.when(pl.col(IS_EXIT)).then(before).otherwise(newest).alias(name_column(name))
+        before, newest = pl.col(sent(name)), pl.col(name_column(name))
+        which = pl.when(IS_EXIT).then(before).otherwise(newest)
+        if ALSO in columns:
+            which = pl.when(pl.col(ALSO).is_not_null()).then(pl.col(ALSO).struct.field(name)).otherwise(which)
+        return which.alias(name_column(name))
 
 
 def _urls(entries: pl.DataFrame, url: Sequence[UrlPart]) -> pl.Series:
@@ -164,3 +163,4 @@ def url_text(value: str) -> str | None:
     if not found:
         return None
     return quote(found, safe="") if found.strip(".") else found.replace(".", "%2E")
+

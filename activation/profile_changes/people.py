@@ -22,7 +22,6 @@ ids_sent        List(Struct(namespace String, id String)): the identities last s
 sent(target)    String: the JSON of the value last sent under a kept target; null where nothing is known, or null was
 now(target)     String: the JSON of the value now under a kept target; null for null, and for a withdrawal
 values_digest   UInt64: of the mapped values now; ids_digest UInt64: of the identities now; both null for a withdrawal
-since           Datetime(us, UTC): when the oldest change that was not sent yet was first seen; null: by this run (V7)
 offer           UInt64: equal in two runs that would tell the profile the same, by the same requests (V10)
 
 Of requests that tell an identity of one namespace (``MessageActivation.identity_column``, M5)

@@ -5,25 +5,27 @@ outbox written and synced  the same
 ledger: delivering         the next command goes on from here (``resume``)
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from muster.activation.endpoints.kinds import KINDS
-from muster.activation.endpoints.opening import open_endpoint
-from muster.activation.outbox.writing import remove_outbox, write_outbox
+import polars as pl
 
 from muster.activation.delivery.protocol import failed_run
+from muster.activation.endpoints.kinds import KINDS
+from muster.activation.endpoints.opening import open_endpoint
 from muster.activation.endpoints.protocol import Endpoint
 from muster.activation.errors import ExportError, MusterError
 from muster.activation.export.decided import as_user_reads
 from muster.activation.inputs.parquet import blamed
 from muster.activation.instants import iso
-from muster.activation.messages.requests import Batch, requests_of
+from muster.activation.messages.building import requests_of
+from muster.activation.messages.requests import Batch
 from muster.activation.model.exports import Sending
 from muster.activation.model.history import Look, Run, StoredFile
 from muster.activation.model.log import logger
 from muster.activation.model.messages import MessageActivation
+from muster.activation.outbox.writing import remove_outbox, write_outbox
 from muster.activation.profile_changes.changes import Changes
 from muster.activation.profile_changes.gather import gather_changes
 from muster.activation.profile_changes.rows_after import write_moved
@@ -101,24 +103,28 @@ def opened_endpoint(activation: MessageActivation, session: Session) -> Endpoint
 
 def batches_of(sending: Sending, run: Run, changes: Changes, session: Session) -> Iterator[Batch]:
     """The requests of a run with their entries, in their order."""
-    limits = KINDS[sending.activation.kind].limits
-    return iter(requests_of(changes, sending.activation, limits, run_id=run.run_id, at=session.at))
+    limits, number = KINDS[sending.activation.kind].limits, run.compared or 1
+    return requests_of(
+        changes, sending.activation, limits, (run.run_id, number), session.at, waits=not sending.is_resync
+    )
 
 
 def _write(run: Run, sending: Sending, session: Session, changes: Changes, fingerprint: str) -> Begun:
     """Write the outbox and commit the run; where nothing is to be sent, rows move without a run (V1, V7)."""
     opened_endpoint(sending.activation, session).close()  # credentials that are missing are told before anything else
-    batches = refused_beyond(batches_of(sending, run, changes, session), sending)
+    waiting = Waiting()
+    batches = refused_beyond(waiting.apart(batches_of(sending, run, changes, session)), sending)
     outbox = write_outbox(session.state, run, changes.people, batches)
     try:
-        moves = changes.moved is not None
-        own_files = _own_files(outbox["folder"], session, changes)
+        files = _own_files(outbox["folder"], session, changes, waiting)
         session.opened.refuse_changed()  # nothing leaves of two versions of an input (D2)
-        kept = _kept(sending, session, changes, *own_files)
+        kept = _kept(sending, session, changes, files)
         run = replace(run, status="delivering", outbox=with_kept(outbox, kept))
         if not outbox["totals"]["entries"] and not changes.failed:
-            move_without_run(run, session, is_moved=moves)
-            _record_look(sending, session, fingerprint if not moves else "", changes)
+            is_moved = changes.moved is not None or waiting.frame is not None
+            if is_moved:
+                move_without_run(run, session)
+            _record_look(sending, session, "" if is_moved else fingerprint, changes)
             remove_outbox(session.state, outbox)
             return Begun(None)
         with session.ledger.transaction():
@@ -130,32 +136,59 @@ def _write(run: Run, sending: Sending, session: Session, changes: Changes, finge
     return Begun(run)
 
 
-def _own_files(folder: str, session: Session, changes: Changes) -> tuple[StoredFile | None, StoredFile | None]:
-    """Rows with the moves that need no message, and who is left out, written beside the outbox; None for none."""
-    moved = (
-        write_moved(session.state, f"{folder}/moved.parquet", changes.moved(), changes.made) if changes.moved else None
-    )
-    is_anybody = not changes.excluded.is_empty()
-    return moved, session.state.write(changes.excluded, f"{folder}/excluded.parquet") if is_anybody else None
+class Waiting:
+    """The entries of a run that are part of no request, as they wait for others (V7)."""
+
+    def __init__(self) -> None:
+        self._frames: list[pl.DataFrame] = []
+
+    def apart(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches as they come; entries that wait are kept."""
+        for batch in batches:
+            if batch.waiting is not None and not batch.waiting.is_empty():
+                self._frames.append(batch.waiting)
+            if not batch.requests.is_empty():
+                yield batch
+
+    @property
+    def frame(self) -> pl.DataFrame | None:
+        """The entries, with the columns of ``WAITING_TYPES``; None for none."""
+        return pl.concat(self._frames) if self._frames else None
 
 
-def _kept(
-    sending: Sending, session: Session, changes: Changes, moved: StoredFile | None, excluded: StoredFile | None
-) -> Kept:
-    activation, before = sending.activation, changes.before
-    lineage = session.opened.lineage
+@dataclass(frozen=True)
+class _Files:
+    """Files that a run keeps beside its outbox; None for what there is nothing of."""
+
+    moved: StoredFile | None  # rows with the moves that need no message
+    excluded: StoredFile | None  # who is left out
+    waiting: StoredFile | None
+
+
+def _own_files(folder: str, session: Session, changes: Changes, waiting: Waiting) -> _Files:
+    def written(frame: pl.DataFrame | None, name: str) -> StoredFile | None:
+        return None if frame is None or frame.is_empty() else session.state.write(frame, f"{folder}/{name}.parquet")
+
+    moved = changes.moved and write_moved(session.state, f"{folder}/moved.parquet", changes.moved(), changes.made)
+    return _Files(moved, written(changes.excluded, "excluded"), written(waiting.frame, "waiting"))
+
+
+def _kept(sending: Sending, session: Session, changes: Changes, files: _Files) -> Kept:
+    activation, before, lineage = sending.activation, changes.before, session.opened.lineage
+    rows = (files.moved, changes.made) if files.moved else (before.stored, before.made) if before else None
     return Kept(
         basis=basis_of(activation, session),
         until=lasts_until(activation, session),
-        before=(moved, changes.made) if moved else before and (before.stored, before.made),
+        before=rows,
         made=changes.made,
         counts=changes.counts,
-        excluded=excluded,
+        excluded=files.excluded,
+        waiting=files.waiting,
         failed=changes.failed,
         dead_letter_after=activation.dead_letter_after,
         place=session.workspace.message_destinations[activation.destination].place,
         policy=lineage.policy if lineage else None,
-        build=lineage.build if lineage else None,
+        build=session.opened.build,
     )
 
 
@@ -177,6 +210,3 @@ def _remove_earlier(run: Run, session: Session) -> None:
     """Remove whom an earlier try of the run left out: the ledger names that file no more."""
     for file in (state_paths.rejects_file(run.run_id), state_paths.decision_file(run.run_id)):
         (session.state.folder / file).unlink(missing_ok=True)
-
-
-Starting = Callable[[Sending], None]

@@ -6,11 +6,8 @@ The threads read outboxes, send, and write logs of answers; the thread that call
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-
-from muster.activation.outbox.reading import Outbox, open_outbox
-from muster.activation.outbox.sending import send_outbox
 
 from muster.activation.endpoints.protocol import Endpoint
 from muster.activation.errors import MusterError
@@ -18,6 +15,9 @@ from muster.activation.model.history import Run
 from muster.activation.model.log import logger
 from muster.activation.model.workspace import JOBS
 from muster.activation.outbox.outcomes import Outcomes, Progress
+from muster.activation.outbox.pace import Pace
+from muster.activation.outbox.reading import Outbox, open_outbox
+from muster.activation.outbox.send import send_outbox
 from muster.activation.sending.begin import opened_endpoint
 from muster.activation.sending.settle import settle
 from muster.activation.session import Session
@@ -48,6 +48,7 @@ class Sendings:
 
     session: Session
     jobs: int = JOBS
+    show: Callable[[str], None] | None = None  # takes a line about each answer that accepts nothing (V12)
     _waiting: dict[str, deque[_Under]] = field(default_factory=dict)  # by destination, while a thread sends there
     _changing: threading.Lock = field(default_factory=threading.Lock)  # held while ``_waiting`` is read or changed
     _done: "queue.SimpleQueue[tuple[_Under, Outcomes | BaseException]]" = field(default_factory=queue.SimpleQueue)
@@ -62,15 +63,16 @@ class Sendings:
         for each in list(self._open.values()):
             each.endpoint.stop()
 
-    def start(self, run: Run) -> None:
+    def start(self, run: Run, *, is_fresh: bool = False) -> None:
         """Send a run that is committed as ``delivering``, after the waiting runs of its destination.
 
-        ``MusterError`` when the outbox is damaged, or the endpoint cannot be used: the run stays as it is.
+        ``is_fresh``: this command has just written its outbox. ``MusterError`` when the outbox is damaged, or the endpoint cannot be used: the run stays as it is.
         """
         activation = self.session.workspace.message_activation(run.key)
         if activation is None:
             raise ValueError(run.key)
-        under = _Under(open_outbox(self.session.state, run), opened_endpoint(activation, self.session))
+        outbox = open_outbox(self.session.state, run, is_fresh=is_fresh)
+        under = _Under(outbox, opened_endpoint(activation, self.session))
         self._open[run.run_id] = under
         with self._changing:
             is_new = run.destination not in self._waiting
@@ -104,14 +106,8 @@ class Sendings:
             self._told[run.run_id] = progress
 
         try:
-            return send_outbox(
-                under.outbox,
-                under.endpoint,
-                in_flight=activation.in_flight,
-                retries=destination.retries,
-                rate=destination.rate,
-                progress=tell,
-            )
+            pace = Pace(activation.in_flight, destination.retries, destination.rate)
+            return send_outbox(under.outbox, under.endpoint, pace, progress=tell, show=self.show)
         except BaseException as error:  # noqa: BLE001  # raised again by the thread that takes the results
             return error
 

@@ -2,15 +2,14 @@
 
 from dataclasses import replace
 
-from muster.activation.outbox.writing import remove_outbox, write_outbox
-
 from muster.activation.errors import MusterError
 from muster.activation.export.carry_out import Outcome
 from muster.activation.export.decided import as_user_reads
 from muster.activation.inputs.parquet import blamed
 from muster.activation.model.exports import Sending
+from muster.activation.outbox.writing import remove_outbox, write_outbox
 from muster.activation.profile_changes.changes import Changes
-from muster.activation.sending.begin import batches_of, gathered
+from muster.activation.sending.begin import Waiting, batches_of, gathered
 from muster.activation.sending.guards import refuse_messages, refuse_removals
 from muster.activation.sending.run_record import new_run, with_changes
 from muster.activation.session import Session
@@ -31,7 +30,8 @@ def preview(sending: Sending, session: Session) -> Outcome | None:
             refuse_removals(sending, changes.removals)
             if not changes.has_something and not changes.failed:
                 return None
-            outbox = write_outbox(own.state, run, changes.people, batches_of(sending, run, changes, own))
+            batches = Waiting().apart(batches_of(sending, run, changes, own))
+            outbox = write_outbox(own.state, run, changes.people, batches)
             remove_outbox(own.state, outbox)
             totals = outbox["totals"]
             own.opened.refuse_changed()

@@ -22,6 +22,7 @@ class Kept:
     made: dict[str, Any]
     counts: Counts  # as if each message were accepted
     excluded: StoredFile | None  # profile_id, reason, tries
+    waiting: StoredFile | None  # entries that are part of no request, as they wait for others (V7)
     failed: tuple[str, ...]  # why audiences could not be evaluated: the run fails in the end (E9)
     dead_letter_after: int | None
     place: str
@@ -39,6 +40,7 @@ def with_kept(outbox: dict[str, Any], kept: Kept) -> dict[str, Any]:
         "made": kept.made,
         "counts": asdict(kept.counts) | {"excluded_by": dict(kept.counts.excluded_by)},
         "excluded": kept.excluded and kept.excluded.record,
+        "waiting": kept.waiting and kept.waiting.record,
         "failed": list(kept.failed),
         "dead_letter_after": kept.dead_letter_after,
         "place": kept.place,
@@ -51,17 +53,22 @@ def with_kept(outbox: dict[str, Any], kept: Kept) -> dict[str, Any]:
 def kept_of(run: Run) -> Kept:
     """What a run that is being sent keeps."""
     plain: dict[str, Any] = (run.outbox or {})[_KEY]
-    before, until, excluded = plain["before"], plain["until"], plain["excluded"]
+    before, until = plain["before"], plain["until"]
     return Kept(
         basis=plain["basis"],
         until=datetime.fromisoformat(until) if until else None,
         before=(StoredFile.of(before[0]), before[1]) if before else None,
         made=plain["made"],
         counts=Counts(**plain["counts"]),
-        excluded=StoredFile.of(excluded) if excluded else None,
+        excluded=_stored(plain["excluded"]),
+        waiting=_stored(plain["waiting"]),
         failed=tuple(plain["failed"]),
         dead_letter_after=plain["dead_letter_after"],
         place=plain["place"],
         policy=plain["policy"],
         build=plain["build"],
     )
+
+
+def _stored(record: dict[str, Any] | None) -> StoredFile | None:
+    return StoredFile.of(record) if record else None

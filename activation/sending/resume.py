@@ -2,13 +2,12 @@
 
 import dataclasses
 
-from muster.activation.outbox.reading import open_outbox
-from muster.activation.outbox.settling import settle_outbox
-
 from muster.activation.errors import MusterError
 from muster.activation.model.history import Run
 from muster.activation.model.log import logger
 from muster.activation.outbox.outcomes import Outcomes
+from muster.activation.outbox.reading import open_outbox
+from muster.activation.outbox.settle import settle as outcomes_of
 from muster.activation.sending.basis import basis_of
 from muster.activation.sending.recorded import kept_of
 from muster.activation.sending.settle import settle
@@ -47,7 +46,7 @@ def replace(run: Run, session: Session, reason: str) -> Run:
     """End a run without sending: what may have been sent is uncertain, the rest is dropped (V8)."""
     own = session.of_audience(run.audiences[0].id if run.audiences else "")
     outbox = open_outbox(session.state, run)
-    outcomes = settle_outbox(outbox)
+    outcomes = outcomes_of(outbox)
     ended, _ = settle(outbox, _replaced(outcomes, reason), own)
     outbox.close()
     return ended

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import polars as pl
-from muster.activation.outbox.reading import Outbox, open_outbox
-from muster.activation.outbox.writing import remove_outbox
 
 from muster.activation.errors import ExportError
 from muster.activation.frames import engine
@@ -14,6 +12,8 @@ from muster.activation.model.history import Look, MessageBaseline, Run, StoredFi
 from muster.activation.model.log import logger
 from muster.activation.model.redaction import redact
 from muster.activation.outbox.outcomes import OUTCOME, OUTCOME_TYPE, REASON, UNSENT, Outcomes
+from muster.activation.outbox.reading import Outbox, open_outbox
+from muster.activation.outbox.writing import remove_outbox
 from muster.activation.profile_changes.rows_after import RowsAfter, write_rows
 from muster.activation.sending.recorded import Kept, kept_of
 from muster.activation.sending.run_record import with_counts
@@ -24,6 +24,7 @@ from muster.activation.wording import counted
 
 log = logger("muster.send")
 NO_OUTCOMES = (pl.lit(UNSENT, dtype=OUTCOME_TYPE).alias(OUTCOME), pl.lit(None, dtype=pl.String).alias(REASON))
+WAITING = "waiting"  # the outcome of an entry that waits for others (V7)
 _NOBODY = pl.DataFrame(schema={PROFILE_ID: pl.String(), "reason": pl.String(), "tries": pl.UInt16()})
 
 
@@ -62,11 +63,9 @@ def settle(outbox: Outbox, outcomes: Outcomes, session: Session) -> tuple[Run, E
     return ended, ExportError(error) if error else None
 
 
-def move_without_run(run: Run, session: Session, *, is_moved: bool) -> None:
-    """Let rows move as they do without a message: nothing is sent, and no run is recorded (V1, V4)."""
-    if not is_moved:
-        return
-    outbox, kept = open_outbox(session.state, run), kept_of(run)
+def move_without_run(run: Run, session: Session) -> None:
+    """Let rows move as they do without a message: nothing is sent, and no run is recorded (V1, V4, V7)."""
+    outbox, kept = open_outbox(session.state, run, is_fresh=True), kept_of(run)
     nothing = Outcomes(outbox.entries.with_columns(*NO_OUTCOMES), None, 0, 0, 0, 0, {})
     after = _rows_after(outbox, nothing, kept, session)
     outbox.close()
@@ -85,11 +84,20 @@ def _rows_after(outbox: Outbox, outcomes: Outcomes, kept: Kept, session: Session
         before=kept.before,
         made=kept.made,
         people=outbox.people,
-        entries=outcomes.entries,
+        entries=_all_entries(outcomes.entries, kept, session),
         counts=kept.counts,
         excluded=engine.collect(session.state.read(kept.excluded)) if kept.excluded else _NOBODY,
         dead_letter_after=kept.dead_letter_after,
     )
+
+
+def _all_entries(entries: pl.LazyFrame, kept: Kept, session: Session) -> pl.LazyFrame:
+    """The entries of requests, and those that are part of no request as they wait for others, with outcomes as text."""
+    known = entries.with_columns(pl.col(OUTCOME).cast(pl.String))
+    if not kept.waiting:
+        return known
+    waiting = session.state.read(kept.waiting).with_columns(pl.lit(WAITING).alias(OUTCOME))
+    return pl.concat([known, waiting], how="diagonal")
 
 
 def _reasons(outcomes: Outcomes, after: RowsAfter, kept: Kept) -> Iterator[str]:

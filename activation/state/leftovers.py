@@ -33,6 +33,7 @@ def clear(folder: Path, ledger: Ledger, file_mode: int) -> None:
             path.unlink(missing_ok=True)
     for path in unnamed_uploads(folder, ledger):
         path.unlink(missing_ok=True)
+    remove_unnamed_outboxes(folder, ledger)
     named = baselines_table.files(ledger) | message_baselines_table.files(ledger)
     baselines = folder / state_paths.BASELINES
     # pathlib's glob takes several times as long for many folders
