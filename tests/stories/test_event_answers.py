@@ -50,8 +50,8 @@ def test_culprits_are_found_by_halving(tmp_path: Path, receiver: Receiver) -> No
 
 
 def test_dead_letters_wait_for_a_change_or_a_retry(tmp_path: Path, receiver: Receiver) -> None:
-    """V10: offered again at each later run; after `after` runs only when its row or the request's config changes, or when
-    `runs retry` makes it due for the next run.
+    """V10: offered again at each later run; after `after` runs only when its row or the request's config changes, or
+    when `runs retry` makes it due for the next run.
     """
     shop = EventShop(tmp_path, receiver)
     shop.crm(dead_letter={"after": 2})
@@ -333,8 +333,8 @@ def test_after_a_kill_the_run_goes_on(tmp_path: Path, receiver: Receiver) -> Non
 
 
 def test_after_a_kill_and_a_change_nothing_of_the_outbox_is_sent(tmp_path: Path, receiver: Receiver) -> None:
-    """V8: if evaluation or snapshot changed, never-sent are dropped, possibly-sent are uncertain, the run ends as failed
-    (`replaced`), and a fresh comparison covers both.
+    """V8: if evaluation or snapshot changed, never-sent are dropped, possibly-sent are uncertain, the run ends as
+    failed (`replaced`), and a fresh comparison covers both.
     """
     shop, before = killed_shop(tmp_path, receiver, after=2)
     old = {each.key for each in before}
@@ -382,8 +382,8 @@ def test_never_two_requests_with_one_profile(tmp_path: Path, receiver: Receiver)
 
 
 def test_a_failed_audience_keeps_its_states_while_others_go_on(tmp_path: Path, receiver: Receiver) -> None:
-    """V1, E9: one whose evaluation failed keeps its delivered states; withdrawals and the others go on, and the run fails
-    and stays due.
+    """V1, E9: one whose evaluation failed keeps its delivered states; withdrawals and the others go on, and the run
+    fails and stays due.
     """
     shop = EventShop(tmp_path, receiver, custom_actions={"tell": None})
     shop.write("policies/ok.yml", {"actions": ["tell"], "consent": "ok"})

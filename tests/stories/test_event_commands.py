@@ -44,7 +44,9 @@ def test_keys_of_files_and_unknown_ones_are_config_errors(
 
 
 def test_each_run_is_the_default_and_its_slot_is_the_commands(tmp_path: Path, receiver: Receiver) -> None:
-    """V1: trigger `scheduled`, whether `run` or `evaluate` asks; a second command at that `at` only retries or finishes."""
+    """V1: trigger `scheduled`, whether `run` or `evaluate` asks; a second command at that `at` only retries or
+    finishes.
+    """
     shop = EventShop(tmp_path, receiver)
     shop.audience("feed", source="memberships")
     shop.crm(["feed"], activations=[{"id": "a", "audiences": ["feed"]}])
@@ -145,8 +147,8 @@ def test_on_demand_and_disabled_activations(tmp_path: Path, receiver: Receiver) 
 
 
 def test_resync_sends_every_member_beside_what_is_due(tmp_path: Path, receiver: Receiver) -> None:
-    """V11: `muster resync D/A` and `export D/A`: every member and what is due; rows move as in a scheduled run; values and
-    consent of the newest snapshot; dry for who is no member.
+    """V11: `muster resync D/A` and `export D/A`: every member and what is due; rows move as in a scheduled run; values
+    and consent of the newest snapshot; dry for who is no member.
     """
     shop = EventShop(tmp_path, receiver, custom_actions={"tell": None})
     shop.write("policies/ok.yml", {"actions": ["tell"], "consent": "ok"})
@@ -202,8 +204,8 @@ def test_plan_counts_what_run_sends(tmp_path: Path, receiver: Receiver) -> None:
 
 
 def test_guards_stop_removals_and_floods(tmp_path: Path, receiver: Receiver) -> None:
-    """V11, X11: `max_exited` and `max_shrink` for each mapped audience, withdrawals included; `max_messages` also for first
-    deliveries and resync. A tripped guard fails the run, sends nothing, and is let through by name.
+    """V11, X11: `max_exited` and `max_shrink` for each mapped audience, withdrawals included; `max_messages` also for
+    first deliveries and resync. A tripped guard fails the run, sends nothing, and is let through by name.
     """
     shop = EventShop(tmp_path, receiver, custom_actions={"tell": None})
     shop.write("policies/ok.yml", {"actions": ["tell"], "consent": "ok"})
@@ -254,8 +256,9 @@ def test_verify_compares_the_outbox_with_the_ledger(tmp_path: Path, receiver: Re
 
 
 def test_replay_and_redeliver(tmp_path: Path, receiver: Receiver) -> None:
-    """V11: `replay RUN --to FOLDER` has the request bodies as files; `redeliver RUN` sends the newest run again, bodies made
-    again and checked; `--new-keys` for receivers that drop repeated keys; refused for people whose consent fails now.
+    """V11: `replay RUN --to FOLDER` has the request bodies as files; `redeliver RUN` sends the newest run again, bodies
+    made again and checked; `--new-keys` for receivers that drop repeated keys; refused for people whose consent fails
+    now.
     """
     shop = EventShop(tmp_path, receiver, custom_actions={"tell": None})
     shop.write("policies/ok.yml", {"actions": ["tell"], "consent": "ok"})
@@ -297,9 +300,7 @@ def test_hooks_hear_of_runs_of_messages(tmp_path: Path, receiver: Receiver) -> N
     """SPEC 9: the documents of hooks hold runs of messages; a failure is told once until its reason changes."""
     script = "import pathlib, sys; pathlib.Path('told').open('a').write(sys.stdin.read() + chr(10))"
     hook = [sys.executable, "-c", script]
-    shop = EventShop(
-        tmp_path, receiver, hooks={each: hook for each in ("run_failed", "run_succeeded", "guard_tripped")}
-    )
+    shop = EventShop(tmp_path, receiver, hooks=dict.fromkeys(("run_failed", "run_succeeded", "guard_tripped"), hook))
     shop.crm(["vips"])
     shop.send(DAYS[0], "a", "b")
     receiver.default = Say(503)
@@ -310,7 +311,7 @@ def test_hooks_hear_of_runs_of_messages(tmp_path: Path, receiver: Receiver) -> N
     shop.again(f"{DAYS[1]}T06:00Z", code=1)
     told = [json.loads(line) for line in (shop.root / "told").read_text().splitlines()]
     assert [each["event"] for each in told] == ["run_succeeded", "run_failed", "run_failed", "guard_tripped"]
-    assert [each["runs"][0]["messages"] for each in told][0] == 2
+    assert told[0]["runs"][0]["messages"] == 2
     assert told[0]["runs"][0]["audiences"] == ["vips"]
 
 

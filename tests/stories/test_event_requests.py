@@ -33,7 +33,8 @@ request: {{payload: {{schema: [EMAIL], data: {{each: profiles, as: [=EMAIL]}}}}}
 success: {{status: [200]}}
 result: {{refused_count: num_invalid_entries}}
 activations:
-  - {{id: all, audiences: [{{audience: delorean-owners, alias: "23845"}}, {{audience: city-dallas, alias: "23846"}}], schedule: each_run}}
+  - {{id: all, audiences: [{{audience: delorean-owners, alias: "23845"}}, {{audience: city-dallas, alias: "23846"}}],
+     schedule: each_run}}
 """,
     )
     rows = [
@@ -149,7 +150,7 @@ def test_a_tree_is_filled_with_values_that_add_no_structure(tmp_path: Path, rece
                     {"source": "identity_map.Phone", "target": "p"},
                 ]
             },
-            "Phone",
+            "namespace",
         ),
         ({"url": "/x/{audience.alias}", "activations": [{"id": "a", "audiences": ["all"]}]}, "alias"),
     ],
@@ -306,8 +307,8 @@ def test_who_is_too_large_alone_is_refused(tmp_path: Path, receiver: Receiver) -
 
 
 def test_a_configured_group_waits_for_its_oldest_change(tmp_path: Path, receiver: Receiver) -> None:
-    """V7: full requests go at once; the rest when its oldest change was first seen `max_age` before; exits never wait; a
-    change that was undone is forgotten. V11: who is held back is counted as excluded.
+    """V7: full requests go at once; the rest when its oldest change was first seen `max_age` before; exits never wait;
+    a change that was undone is forgotten. V11: who is held back is counted as excluded.
     """
     shop = EventShop(tmp_path, receiver)
     shop.audience("feed", source="memberships")

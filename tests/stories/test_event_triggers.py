@@ -12,8 +12,8 @@ CITY = {"source": "city", "target": "city"}
 
 
 def test_each_change_is_told_once_and_nothing_else(tmp_path: Path, receiver: Receiver) -> None:
-    """V3, V11: null to realized, realized to exited, exited to realized; an identity; a mapped value; nobody for a column
-    that is not mapped, an audience that is not mapped, or the same value again. V1: with nothing to send no run.
+    """V3, V11: null to realized, realized to exited, exited to realized; an identity; a mapped value; nobody for a
+    column that is not mapped, an audience that is not mapped, or the same value again. V1: with nothing to send no run.
     """
     shop = EventShop(tmp_path, receiver)
     shop.crm(["vips"])
@@ -93,8 +93,8 @@ def consenting(root: Path, receiver: Receiver, **content: Any) -> EventShop:
 
 
 def test_a_withdrawal_tells_what_was_last_sent_and_nothing_else(tmp_path: Path, receiver: Receiver) -> None:
-    """V3, G4: the profile id where mapped, the values last sent in mandatory columns, the identities last sent, exits of
-    every audience that the row holds as realized; not an audience that is not mapped, not a newer value. Once.
+    """V3, G4: the profile id where mapped, the values last sent in mandatory columns, the identities last sent, exits
+    of every audience that the row holds as realized; not an audience that is not mapped, not a newer value. Once.
     """
     must = {"source": "email", "target": "contact.email", "mandatory": True}
     shop = consenting(tmp_path, receiver, mapping=[ID, must, CITY])
