@@ -110,7 +110,7 @@ def test_a_refused_exit_fails_the_run_and_stays_owed(tmp_path: Path, receiver: R
 
 
 def test_five_refused_requests_of_new_people_are_the_template(tmp_path: Path, receiver: Receiver) -> None:
-    """V10: if five were sent, none accepted, and each holds somebody not refused before, the run fails, refuses nobody."""
+    """V10: if none of five is accepted, and each holds somebody not refused before, the run fails, refuses nobody."""
     shop = EventShop(tmp_path, receiver)
     shop.crm(aggregation={"best_effort": {"max_profiles": 2}}, in_flight=1)
     receiver.default = Say(400)
@@ -288,7 +288,7 @@ def test_rows_move_audience_by_audience(tmp_path: Path, receiver: Receiver) -> N
 
 
 def killed_shop(root: Path, receiver: Receiver, *, after: int, people: int = 6) -> tuple[EventShop, list[Received]]:
-    """A shop whose first run is killed while a request is there, after so many were answered; what arrived until then."""
+    """A shop whose first run is killed while a request is there, after so many answers; what arrived until then."""
     shop = EventShop(root, receiver)
     shop.crm(["vips"], in_flight=1, aggregation={"best_effort": {"max_profiles": 1}})
     shop.people(*(f"p{number}" for number in range(people)))

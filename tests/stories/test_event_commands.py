@@ -132,7 +132,7 @@ def test_mapped_audiences_share_a_merge_policy(tmp_path: Path, receiver: Receive
 
 
 def test_on_demand_and_disabled_activations(tmp_path: Path, receiver: Receiver) -> None:
-    """V1, S1: `on_demand` waits for `resync` or `export`; `enabled: false` sends nothing, and `resync` of it exits 2."""
+    """V1, S1: `on_demand` waits for `resync`; `enabled: false` sends nothing, and `resync` of it exits 2."""
     shop = EventShop(tmp_path, receiver)
     shop.crm(activation={"schedule": "on_demand"})
     assert shop.send(DAYS[0], "a") == []

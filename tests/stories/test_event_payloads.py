@@ -163,7 +163,7 @@ def test_an_audience_that_labels_forbid_is_left_out_and_named(tmp_path: Path, re
 
 
 def test_messages_need_no_mapped_column(tmp_path: Path, receiver: Receiver) -> None:
-    """V5: mapped attributes are as many as are mapped; an activation without `mapping` tells audiences and identities."""
+    """V5: mapped attributes are as many as are mapped: without an id, messages tell the rest."""
     shop = EventShop(tmp_path, receiver)
     shop.crm(mapping=[EMAIL])
     [request] = shop.send("2026-11-20", "a")

@@ -29,7 +29,7 @@ def looked_at(shop: EventShop, *results: Result) -> str:
 def test_requests_say_who_sends_them_and_nothing_keeps_it(
     auth: Any, shown: tuple[str, str], tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """V1, V12: each kind of auth reaches the receiver, and is in no log, state, message or error, whatever the answer."""
+    """V1, V12: each kind of auth reaches the receiver, and is in no log, state or error, whatever the answer."""
     header, value = shown
     for number, secret in enumerate(SECRETS):
         monkeypatch.setenv(f"S{number}", secret)

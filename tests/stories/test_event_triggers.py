@@ -133,7 +133,7 @@ def test_a_withdrawal_exits_audiences_that_were_taken_out_too(tmp_path: Path, re
 
 
 def test_a_gone_profile_is_told_like_a_withdrawal(tmp_path: Path, receiver: Receiver) -> None:
-    """V3: the message of a profile that is gone from the snapshot holds what was last sent, with the time of its exit."""
+    """V3: the message of a profile that is gone holds what was last sent, with the time of its exit."""
     shop = EventShop(tmp_path, receiver)
     shop.crm(["vips"])
     shop.send(DAYS[0], "a", "b")
@@ -168,7 +168,7 @@ def test_a_forgotten_person_is_told_as_an_exit_and_then_unknown(tmp_path: Path, 
 
 
 def test_who_is_excluded_now_is_an_exit(tmp_path: Path, receiver: Receiver) -> None:
-    """V3, M2: a delivered member who is excluded now, for any reason, is an exit; who never was delivered is counted."""
+    """V3, M2: a delivered member who is excluded now, is an exit; who never was delivered is counted."""
     shop = EventShop(tmp_path, receiver)
     shop.crm(["vips"], mapping=[ID, EMAIL | {"mandatory": True}])
     shop.send(DAYS[0], "a", somebody("b", email=None))
