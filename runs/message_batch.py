@@ -52,6 +52,8 @@ class MessageBatch:
         ended = resume.replace(run, self._session, reason)
         self.finished.append(Outcome(ended))
         self.replaced.add(run.key)
+        if ended.status == "succeeded":
+            return
         text = f"{run.key}: run {run.run_id} was interrupted and is not sent to its end: {reason}"
         again = f"; `muster resync {run.key}` asks for it again" if run.trigger == "on_demand" else ""
         self._session.warnings.add(text + again)

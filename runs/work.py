@@ -1,6 +1,7 @@
 """The steps of `evaluate`, `run` and `export` in an open session: finish, evaluate, decide, carry out (S6)."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 
 from muster.activation.errors import DataError, ExportError, InputError, RefusedError
@@ -114,10 +115,16 @@ def _work_through(
     return batch.report(evaluated, notes)
 
 
-def export_on_demand(session: Session, keys: Sequence[str], *, jobs: int) -> Report:
-    """Export full files of the newest evaluation; every request is checked before the first is carried out (X7)."""
+def run_on_demand(
+    session: Session, keys: Sequence[str], *, jobs: int, override_guards: bool = False, messages_alone: bool = False
+) -> Report:
+    """Export full files of the newest evaluation, or send messages about every member (X7, V11).
+
+    Every request is checked before the first is carried out. ``messages_alone`` refuses exports of files.
+    """
     for decision in decide.on_demand(session.workspace, keys, session.at, lambda _: 0):
         if isinstance(decision, Export):
+            _refuse_files(decision, refused=messages_alone)
             _check_evaluated(session, decision)
     with Batch(session, jobs) as batch:
         batch.finish_interrupted()
@@ -129,16 +136,20 @@ def export_on_demand(session: Session, keys: Sequence[str], *, jobs: int) -> Rep
             if each.error and each.run.key in keys
         ]
         retried = _retried(batch.report())
-        batch.carry_out(
-            decide.on_demand(
-                session.workspace,
-                [key for key in keys if key not in retried],
-                session.at,
-                lambda each: runs_table.count_on_demand(session.ledger, each.destination, each.id, session.at),
-            )
+        decisions = decide.on_demand(
+            session.workspace,
+            [key for key in keys if key not in retried],
+            session.at,
+            lambda each: runs_table.count_on_demand(session.ledger, each.destination, each.id, session.at),
         )
+        batch.carry_out([replace(each, override_guards=override_guards) for each in decisions])
         batch.wait()
     return batch.report()
+
+
+def _refuse_files(export: Export, *, refused: bool) -> None:
+    if refused:
+        raise RefusedError(f"{export.key} exports files: `muster export {export.key}` writes all of its members")
 
 
 def _check_evaluated(session: Session, export: Export) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from support import kinesis_gate, servers
+from support import nginx as nginx_server
 from support import postgres as postgres_server
 from support import receiver as receiving
+from support.nginx import Nginx
 from support.postgres import Postgres
 from support.receiver import Receiver
 from support.s3_gate import Gate, gate
@@ -110,6 +112,13 @@ def receiver(the_receiver: Receiver) -> Iterator[Receiver]:
     the_receiver.reset()
     yield the_receiver
     the_receiver.reset()
+
+
+@pytest.fixture(scope="session")
+def nginx(the_receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+    """An nginx with TLS before that receiver, the same for all tests."""
+    with nginx_server.nginx(tmp_path_factory.mktemp("nginx"), the_receiver.port) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

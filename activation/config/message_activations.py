@@ -21,7 +21,7 @@ from muster.activation.config.message_settings import (
     build_triggers,
     dead_letter_after,
 )
-from muster.activation.config.message_targets import check_profile_targets, check_request_columns
+from muster.activation.config.message_targets import check_profile_targets
 from muster.activation.config.message_values import header_name
 from muster.activation.config.models import KINDS_OF_MESSAGES
 from muster.activation.config.schedules import build_schedule
@@ -248,13 +248,12 @@ def _check_settings(layers: Layers, message: _Message, receiver: MessageDestinat
     """Check what messages are made of, and return the fields of the activation that need nothing else."""
     is_http = receiver.kind == "http"
     if message.is_declared:
-        check_request_columns(layers.document, message.columns)
         check_names(layers, message.shapes or (), message.targets)
     else:
         check_profile_targets(layers.document, message.columns)
     url = receiver.url
     if url:
-        check_url(layers, url, message.targets, is_declared=message.is_declared)
+        check_url(layers, url, message.targets)
     _check_keys_of_payload(layers, message, is_http=is_http)
     aggregation = build_aggregation(
         layers,
@@ -276,7 +275,7 @@ def _check_settings(layers: Layers, message: _Message, receiver: MessageDestinat
     if not is_http:
         return common
     return common | {
-        "method": build_method(layers, is_declared=message.is_declared),
+        "method": build_method(layers),
         "headers": _headers(layers),
         "answers": build_answers(layers),
         "preset": layers.get("preset") if layers.preset else None,

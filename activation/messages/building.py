@@ -29,7 +29,7 @@ from muster.activation.messages.requests import (
     request_id,
     text,
 )
-from muster.activation.messages.shapes import OBJECT, Shapes, shapes_of
+from muster.activation.messages.shapes import OBJECT, shapes_of
 from muster.activation.messages.unmapped import Unmapped
 from muster.activation.model.messages import MessageActivation
 from muster.activation.profile_changes import people as columns
@@ -184,13 +184,9 @@ def _bytes(batch: pl.DataFrame, entries: pl.DataFrame, run: tuple[str, int], *, 
 def _completed(people: pl.DataFrame, audiences: int) -> pl.DataFrame:
     """The people with their positions, and with columns that only some kinds of runs have."""
     found = people.with_row_index(PERSON).with_columns(pl.col(PERSON).cast(pl.UInt32))
-    absent = []
-    if PENDING_SINCE not in people.columns:
-        absent.append(pl.lit(None, TIME_DTYPE).alias(PENDING_SINCE))
-    for place in range(audiences):
-        if is_new(place) not in people.columns:
-            absent.append((pl.col(TRIGGER) == "membership").alias(is_new(place)))
-    return found.with_columns(absent)
+    made = {is_new(place): pl.col(TRIGGER) == "membership" for place in range(audiences)}
+    made[PENDING_SINCE] = pl.lit(None, TIME_DTYPE)
+    return found.with_columns(expr.alias(name) for name, expr in made.items() if name not in people.columns)
 
 
 def _may_have(names: Sequence[str], audiences: int, *, exits: bool) -> pl.Expr:
@@ -204,9 +200,9 @@ def _may_have(names: Sequence[str], audiences: int, *, exits: bool) -> pl.Expr:
 
 
 def _typed(frame: pl.DataFrame, types: dict[str, pl.DataType]) -> pl.DataFrame:
-    return frame.select(
-        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name) for name, dtype in types.items()
-    )
+    """The columns of these names and types; null where the frame has none."""
+    known = {name: pl.col(name) if name in frame.columns else pl.lit(None) for name in types}
+    return frame.select(known[name].cast(dtype).alias(name) for name, dtype in types.items())
 
 
 def _length(frame: pl.DataFrame, run: tuple[str, int]) -> int:
@@ -214,6 +210,7 @@ def _length(frame: pl.DataFrame, run: tuple[str, int]) -> int:
     total = 0
     for column in frame.drop(REQUEST).get_columns():
         total += int(column.str.len_bytes().sum() or 0)
-        ids = frame.select(REQUEST, count=column.str.count_matches(REQUEST_ID, literal=True)).filter(pl.col("count") > 0)
+        counted = frame.select(REQUEST, count=column.str.count_matches(REQUEST_ID, literal=True))
+        ids = counted.filter(pl.col("count") > 0)
         total += sum(count * (len(request_id(*run, request)) - 1) for request, count in ids.iter_rows())
     return total

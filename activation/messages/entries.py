@@ -51,7 +51,7 @@ class EntryMaker:
         order = [pl.col(AT), ~pl.col(IS_EXIT), pl.col(AUDIENCE), pl.col(IDENTIFIER), pl.col(NAMESPACE)]
         return engine.collect_inside(whole.sort(order, nulls_last=False, maintain_order=True))
 
-    # payload: profile
+    # Messages of whole profiles
 
     def _objects(self, people: pl.LazyFrame) -> Iterator[pl.LazyFrame]:
         """Entries that are objects of whole profiles."""
@@ -109,24 +109,29 @@ class EntryMaker:
         """Entries of what the receiver holds no longer: identifiers, or the values last sent."""
         places = self._places if place is None else [place]
         if self._layout.identity:
-            lists = [pl.col(columns.leaves(each)) for each in places]
-            none = pl.lit([], dtype=columns.HELD_DTYPE)
-            left = pl.concat_list(*(pl.coalesce(each, none) for each in lists)).list.unique().list.sort()
-            found = self._some(people, pl.lit(value=True), place=place, others=[left.alias(IDENTIFIER)])
-            told = found.explode(IDENTIFIER).filter(pl.col(IDENTIFIER).is_not_null())
-            key = name_column(self._layout.identity.column.name)
-            yield told.with_columns(message_json(pl.col(IDENTIFIER), pl.String()).alias(key))
+            yield self._left(people, place, places, self._layout.identity)
             return
         if place is None and not self._shapes.tells_kind:  # one entry tells it all
             people = people.filter(~self._any_told(value=True))
-        told = pl.any_horizontal(pl.col(columns.withdraws(each)) for each in places).fill_null(value=False)
-        yield self._some(people.filter(told), pl.lit(value=True), place=place)
-        others = [columns.also(each) for each in places]
-        known = [name for name in others if name in self._columns]
-        if known:
-            found = [self._some(people, pl.lit(value=True), place=place, others=[pl.col(name).alias(ALSO)]) for name in known]
-            each = pl.concat(found).explode(ALSO).filter(pl.col(ALSO).is_not_null())
-            yield each.unique([AT, ALSO], keep="first", maintain_order=True)
+        withdraws = pl.any_horizontal(pl.col(columns.withdraws(each)) for each in places).fill_null(value=False)
+        yield self._some(people.filter(withdraws), pl.lit(value=True), place=place)
+        others = [name for each in places if (name := columns.also(each)) in self._columns]
+        if others:
+            found = (
+                self._some(people, pl.lit(value=True), place=place, others=[pl.col(name).alias(ALSO)])
+                for name in others
+            )
+            each_other = pl.concat(list(found)).explode(ALSO).filter(pl.col(ALSO).is_not_null())
+            yield each_other.unique([AT, ALSO], keep="first", maintain_order=True)
+
+    def _left(self, people: pl.LazyFrame, place: int | None, places: Sequence[int], key: Field) -> pl.LazyFrame:
+        """An entry for each identifier that goes out as an exit; other columns of the namespace are not known then."""
+        none = pl.lit([], dtype=columns.HELD_DTYPE)
+        lists = [pl.coalesce(pl.col(columns.leaves(each)), none) for each in places]
+        left = pl.concat_list(lists).list.unique().list.sort().alias(IDENTIFIER)
+        entries = self._some(people, pl.lit(value=True), place=place, others=[left]).explode(IDENTIFIER)
+        told = entries.filter(pl.col(IDENTIFIER).is_not_null())
+        return told.with_columns(message_json(pl.col(IDENTIFIER), pl.String()).alias(name_column(key.column.name)))
 
     def _written(self) -> list[pl.Expr]:
         """The identifiers of a member as they are written, and the JSON of them in each column of the namespace."""
@@ -134,7 +139,9 @@ class EntryMaker:
         if not ids or not key:
             return []
         raw = pl.col(ids.value_column)
-        written = [(name_column(each.column.name), self._layout.written_ids(each, raw)) for each in self._layout.identities]
+        written = [
+            (name_column(each.column.name), self._layout.written_ids(each, raw)) for each in self._layout.identities
+        ]
         as_json = [texts.list.eval(message_json(pl.element(), pl.String())).alias(name) for name, texts in written]
         return [self._layout.written_ids(key, raw).alias(IDENTIFIER), *as_json]
 

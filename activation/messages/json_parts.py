@@ -71,11 +71,11 @@ def object_of(members: Sequence[tuple[str, Json]], *, empty_is_null: bool = Fals
     pieces: list[Piece] = ["{"]
     for place, (key, value) in enumerate(members):
         before, behind = ("", ",") if place < anchor else ("," if place > anchor else "", "")
-        key = f"{before}{quoted(key)}:"
+        opening = f"{before}{quoted(key)}:"
         if value.may_be_null:
-            pieces.append(pl.concat_str(pl.lit(key), value.expr, pl.lit(behind)).fill_null(""))
+            pieces.append(pl.concat_str(pl.lit(opening), value.expr, pl.lit(behind)).fill_null(""))
         else:
-            pieces += [key, *value.pieces, behind]
+            pieces += [opening, *value.pieces, behind]
     return Json(merged([*pieces, "}"]))
 
 

@@ -12,6 +12,8 @@ import polars as pl
 from muster.activation.endpoints.protocol import Limits
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID
+from muster.activation.messages.entries import NAMESPACE
+from muster.activation.messages.rendered import SHAPE
 from muster.activation.messages.requests import (
     AUDIENCE,
     IS_EXIT,
@@ -24,7 +26,6 @@ from muster.activation.messages.requests import (
     request_id,
     text,
 )
-from muster.activation.messages.rendered import NAMESPACE, SHAPE
 from muster.activation.model.messages import Aggregation
 from muster.activation.profile_changes.people import PENDING_SINCE
 
@@ -113,14 +114,14 @@ class Packer:
         else:  # a comma stands before each text but the first of a list
             commas = pl.sum_horizontal(pl.col(name).is_not_null().cast(pl.Int64) for name in texts or [PERSON])
             head, size = (head - commas, size + commas) if texts else (head, size)
-        reason = pl.when(pl.col(URL).is_null()).then(pl.lit(NO_URL))
         most, largest = self._limits.bytes, self._limits.entry_bytes
-        if most is not None:
-            reason = reason.when(pl.col(HEAD) + pl.col(SIZE) > most).then(pl.lit(TOO_LARGE))
-        if largest is not None:
-            reason = reason.when(pl.col(SIZE) > largest).then(pl.lit(TOO_LARGE))
+        limits = [(pl.col(HEAD) + pl.col(SIZE), most), (pl.col(SIZE), largest)]
+        too_large = pl.any_horizontal(bytes_ > limit for bytes_, limit in limits if limit is not None)
+        reasons = [pl.when(pl.col(URL).is_null()).then(pl.lit(NO_URL))]
+        if most is not None or largest is not None:
+            reasons.append(pl.when(too_large).then(pl.lit(TOO_LARGE)))
         sized = entries.lazy().with_columns(head.alias(HEAD), size.alias(SIZE))
-        return engine.collect_inside(sized.with_columns(reason.alias(REFUSED_AS).cast(pl.String)))
+        return engine.collect_inside(sized.with_columns(pl.coalesce(*reasons).alias(REFUSED_AS)))
 
     def _length(self, names: list[str]) -> pl.Expr:
         """The bytes of some texts together, with ids of requests of the greatest length."""
@@ -178,7 +179,6 @@ class Packer:
         oldest = pl.col(PENDING_SINCE).fill_null(self._at).filter(~pl.col(IS_EXIT)).min().over(REQUEST)
         waits = pl.lit(opened) & ~pl.col(IS_EXIT) & (oldest > self._until)
         return engine.collect_inside(numbered.lazy().select(waits.fill_null(value=False).alias("waits")))["waits"]
-
 
 
 def _in_order(entries: pl.DataFrame) -> pl.DataFrame:

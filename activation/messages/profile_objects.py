@@ -122,4 +122,3 @@ def _entry(shown: str, at: pl.Expr, word: pl.Expr | str, name: str) -> pl.Expr:
 def time_text(at: pl.Expr) -> pl.Expr:
     """An instant as ISO 8601 in UTC with ``Z``, with as many digits below seconds as it needs (M7)."""
     return at.dt.replace_time_zone(None).dt.to_string(TIMESTAMP_FORMAT)
-

@@ -81,9 +81,10 @@ class Renderer:
     def _shaped(self, entries: pl.DataFrame, place: int) -> pl.DataFrame:
         shape = self._shapes.all[place]
         one = pl.when(pl.col(IDENTIFIER).is_not_null()).then(pl.concat_list(IDENTIFIER))
-        order = ["order"] if "order" in entries.columns else []
+        names = [PERSON, AUDIENCE, IS_EXIT, NAMESPACE, PENDING_SINCE, PROFILE_ID, SHAPE]
         frame = entries.lazy().select(
-            *(PERSON, AUDIENCE, IS_EXIT, one.alias(IDENTIFIERS), NAMESPACE, PENDING_SINCE, PROFILE_ID, SHAPE, *order),
+            *(pl.col(name) for name in ("order", *names) if name in entries.columns),
+            one.alias(IDENTIFIERS),
             pl.lit(shape.method).alias(METHOD),
             *(expr.alias(part(k)) for k, expr in enumerate(shape.parts)),
             *(expr.alias(text(k)) for k, expr in enumerate(shape.texts)),
@@ -163,4 +164,3 @@ def url_text(value: str) -> str | None:
     if not found:
         return None
     return quote(found, safe="") if found.strip(".") else found.replace(".", "%2E")
-

@@ -31,6 +31,7 @@ import polars as pl
 
 REQUEST_ID = "\x00"
 REQUEST, PHASE, METHOD, URL, IS_TOO_LARGE = "request", "phase", "method", "url", "is_too_large"
+PART_PREFIX, TEXT_PREFIX = "part:", "text:"
 TOO_LARGE = "too_large"  # the reason of entries that are refused unsent (V7)
 PERSON, AUDIENCE, IS_EXIT, IDENTIFIERS = "person", "audience", "is_exit", "identifiers"
 ENTRY_TYPES = {
@@ -62,12 +63,12 @@ class Batch:
 
 def part(place: int) -> str:
     """The column with the constant part of bodies before the list at a place, or behind the last one."""
-    return f"part:{place}"
+    return f"{PART_PREFIX}{place}"
 
 
 def text(place: int) -> str:
     """The column with what an entry puts into the list at a place."""
-    return f"text:{place}"
+    return f"{TEXT_PREFIX}{place}"
 
 
 def request_id(run_id: str, compared: int, number: int) -> str:

@@ -278,6 +278,16 @@ class Workspace:
         both: tuple[AnyActivation, ...] = (*self.activations, *self.message_activations)
         return tuple(sorted(both, key=lambda each: each.destination)) if self.message_activations else both
 
+    def merge_policy_of(self, activation: AnyActivation) -> str | None:
+        """The merge policy that the audiences of an activation are of; None while there is none of them (P10)."""
+        known = (self.audiences[each] for each in activation.audience_ids if each in self.audiences)
+        return next((each.merge_policy for each in known), None)
+
+    def marketing_actions_of(self, destination: str) -> tuple[str, ...] | None:
+        """What a destination of files or of messages does with the data; None for one that does not exist (G1)."""
+        found = self.destinations.get(destination) or self.message_destinations.get(destination)
+        return None if found is None else found.marketing_actions
+
     def activation(self, key: str) -> Activation | None:
         """The activation that writes files with the key ``destination/activation``, if there is one."""
         return self._by_key.get(key)

@@ -5,10 +5,12 @@ disk within ``SYNC_SECONDS``; a note that requests may have been sent is on the 
 A line is the checksum of its number and its record, and the record as JSON:
 
 {"outbox": "<run>.<comparison>"}                        the first one
-{"noted": ["0-7", "12.0"]}                              may have been sent from here on; ``12.0``: a half of request 12
+{"noted": ["0-7", "12.0"], "boot": "5d8e..."}           may have been sent from here on; ``12.0``: a half of request 12
+{"sending": "3"}                                        is being sent
 {"answered": "3", "meaning": "accepted", "reason": "", "refused": {"4": "422"}, "again": [], "refused_count": 0}
 
-A last line that is torn counts as not written: a power cut came first. Any other damage is an error.
+A last line that is torn counts as not written: a power cut came first. Any other damage is an error. While the machine
+has not been started anew since a note, no record is lost: what was noted and never ``sending`` was never sent.
 """
 
 import json
@@ -22,11 +24,12 @@ from typing import Any, Self
 
 from muster.activation.endpoints.protocol import Answer
 from muster.activation.errors import StateError
+from muster.activation.system.boot import boot
 from muster.activation.system.disk import create_file, own_file, sync
 
 LOG = "answers.log"
 SYNC_SECONDS = 0.05
-_OUTBOX, NOTED, ANSWERED = "outbox", "noted", "answered"
+_OUTBOX, NOTED, BOOT, SENDING, ANSWERED = "outbox", "noted", "boot", "sending", "answered"
 
 Record = dict[str, Any]
 
@@ -47,7 +50,12 @@ def create(folder: Path, file_mode: int, outbox: str) -> None:
 
 def noted(ids: Sequence[str]) -> Record:
     """The record that requests, or halves of requests, may have been sent; ranges such as ``0-7`` are ids too."""
-    return {NOTED: list(ids)}
+    return {NOTED: list(ids), BOOT: boot()}
+
+
+def sending(request_id: str) -> Record:
+    """The record that a request is being sent."""
+    return {SENDING: request_id}
 
 
 def answered(request_id: str, answer: Answer) -> Record:

@@ -30,6 +30,7 @@ class Piece:
     entries: Sequence[int]  # those that are not settled
     stored: Stored
     people: frozenset[int]
+    boot: str = ""  # the start of the machine at which it was last noted
     is_repeat: bool = False  # a killed command may have sent it
     was_tried: bool = False
     is_uncertain: bool = False  # some try may have arrived
@@ -72,26 +73,40 @@ class Course:
 
     # What the log tells after a kill
 
-    def was_noted(self, ids: Iterable[str]) -> None:
-        """Learn that pieces, or ranges of requests, may have been sent by an earlier command."""
+    def was_noted(self, ids: Iterable[str], boot: str) -> None:
+        """Learn that an earlier command noted pieces, or ranges of requests, during this start of the machine."""
         for each in ids:
             for piece_id in _numbers(each):
-                piece = self._open.get(piece_id) or self._begun(piece_id)
-                if piece.was_tried:
-                    self.resent |= piece.people
-                piece.was_tried = piece.is_uncertain = True
-                self._set(piece.entries, MAYBE)
+                if piece := self._open.get(piece_id):
+                    self._noted_again(piece, boot)
+                else:
+                    piece = self._begun(piece_id)
+                piece.boot = boot
+
+    def was_sending(self, piece_id: str) -> None:
+        """Learn that an earlier command was sending a piece."""
+        self.trying(self._open[piece_id])
 
     def was_answered(self, piece_id: str, answer: Answer) -> None:
         """Learn an answer that an earlier command had."""
         self.answered(self._open[piece_id], answer)
 
-    def go_on(self) -> None:
-        """Begin to send after the log was read: what may have been sent comes first."""
+    def go_on(self, boot: str) -> None:
+        """End the reading of the log, during this start of the machine: what was noted comes first when sending."""
         for piece in self._open.values():
-            piece.is_repeat = True
+            self._noted_again(piece, boot)
         self._repeats.extend(self._open.values())
         self._active = 0
+
+    def _noted_again(self, piece: Piece, boot: str) -> None:
+        """Learn that the command which noted a piece ended, and so whether it may have sent the piece.
+
+        If the machine went down since, the log may have lost records that were not synced.
+        """
+        if not boot or piece.boot != boot:
+            self._set(piece.entries, MAYBE)
+        if self.codes[piece.entries[0]] == MAYBE:
+            piece.is_repeat = piece.is_uncertain = piece.was_tried = True
 
     def _begun(self, piece_id: str) -> Piece:
         if "." in piece_id:

@@ -51,7 +51,6 @@ def send_outbox(
     """
     outbox.prepare()
     course = replayed(outbox)
-    course.go_on()
     try:
         with AnswerLog.opened(outbox.folder) as answers:
             _Sending(outbox, endpoint, pace, course, answers, show, clock or MachineClock()).run(progress)
@@ -214,6 +213,7 @@ class _Sending:
                 now = self.clock.now()
                 due = max(not_before, self._hold_until, self._starts.next())
                 if due <= now:
+                    self.answers.append(answer_log.sending(piece.id))
                     self._starts.add(now)
                     self.course.trying(piece)
                     return True

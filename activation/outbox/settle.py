@@ -16,6 +16,7 @@ from muster.activation.outbox.outcomes import (
 )
 from muster.activation.outbox.outcomes import REFUSED as REFUSED_OUTCOME
 from muster.activation.outbox.reading import Outbox
+from muster.activation.system.boot import boot
 
 _OUTCOMES = {NOT_SENT: UNSENT, TAKEN: ACCEPTED, REFUSED: REFUSED_OUTCOME, MAYBE: UNCERTAIN, NOT_TAKEN: UNSENT}
 _OF_TEMPLATE = _OUTCOMES | {REFUSED: UNSENT}
@@ -30,11 +31,14 @@ def replayed(outbox: Outbox) -> Course:
     for record in answer_log.read(outbox.folder, outbox.name):
         try:
             if ids := record.get(answer_log.NOTED):
-                course.was_noted(ids)
+                course.was_noted(ids, record[answer_log.BOOT])
+            elif piece_id := record.get(answer_log.SENDING):
+                course.was_sending(piece_id)
             else:
                 course.was_answered(record[answer_log.ANSWERED], answer_log.answer_in(record))
         except (KeyError, ValueError, TypeError, IndexError, StopIteration) as error:
             raise StateError(answer_log.damaged(outbox.folder, "it does not belong to the requests")) from error
+    course.go_on(boot())
     return course
 
 

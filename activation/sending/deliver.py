@@ -24,6 +24,7 @@ from muster.activation.session import Session
 
 log = logger("muster.send")
 _POLL_SECONDS = 0.1  # after which a waiting thread lets signals in
+_POLLS_TO_TELL = 10
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Sendings:
     _done: "queue.SimpleQueue[tuple[_Under, Outcomes | BaseException]]" = field(default_factory=queue.SimpleQueue)
     _open: dict[str, _Under] = field(default_factory=dict)  # by run id
     _told: dict[str, Progress] = field(default_factory=dict)  # by run id
+    _polls: int = 0
 
     def __post_init__(self) -> None:
         self._slots = threading.Semaphore(self.jobs)
@@ -66,7 +68,8 @@ class Sendings:
     def start(self, run: Run, *, is_fresh: bool = False) -> None:
         """Send a run that is committed as ``delivering``, after the waiting runs of its destination.
 
-        ``is_fresh``: this command has just written its outbox. ``MusterError`` when the outbox is damaged, or the endpoint cannot be used: the run stays as it is.
+        ``is_fresh``: this command has just written its outbox. ``MusterError`` when the outbox is damaged, or the
+        endpoint cannot be used: the run stays as it is.
         """
         activation = self.session.workspace.message_activation(run.key)
         if activation is None:
@@ -140,11 +143,13 @@ class Sendings:
             under.outbox.close()
 
     def _tell(self) -> None:
-        """Log how far the runs have come, for the progress bar."""
+        """Log how far the runs have come, about once a second: the progress bar shows it."""
         told = [self._told[each] for each in self._open if each in self._told]
-        if told:
-            step = {"messages": sum(each.messages for each in told), "of_messages": sum(each.total for each in told)}
-            step |= {"refused": sum(each.refused for each in told)}
-            rate = sum(each.rate for each in told)
-            left = [each.seconds_left for each in told if each.seconds_left is not None]
-            log.debug("sending", extra=step | {"rate": rate, "seconds_left": max(left, default=None)})
+        self._polls += 1
+        if not told or self._polls % _POLLS_TO_TELL:
+            return
+        done, total = sum(each.messages for each in told), sum(each.total for each in told)
+        refused, rate = sum(each.refused for each in told), sum(each.rate for each in told)
+        left = max((each.seconds_left for each in told if each.seconds_left is not None), default=None)
+        step = {"done": done, "of": total, "step": "sending", "rate": rate, "refused": refused, "left": left}
+        log.info("sending: %d of %d messages, %.0f a second, %d refused", done, total, rate, refused, extra=step)

@@ -2,10 +2,13 @@
 
 import dataclasses
 
+import polars as pl
+
 from muster.activation.errors import MusterError
+from muster.activation.frames import engine
 from muster.activation.model.history import Run
 from muster.activation.model.log import logger
-from muster.activation.outbox.outcomes import Outcomes
+from muster.activation.outbox.outcomes import OUTCOME, UNCERTAIN, UNSENT, Outcomes
 from muster.activation.outbox.reading import open_outbox
 from muster.activation.outbox.settle import settle as outcomes_of
 from muster.activation.sending.basis import basis_of
@@ -43,13 +46,22 @@ def reason_to_replace(run: Run, session: Session) -> str:
 
 
 def replace(run: Run, session: Session, reason: str) -> Run:
-    """End a run without sending: what may have been sent is uncertain, the rest is dropped (V8)."""
+    """End a run without sending: what may have been sent is uncertain, the rest is dropped (V8).
+
+    One of which every message was answered has nothing to drop: it ends as it would have.
+    """
     own = session.of_audience(run.audiences[0].id if run.audiences else "")
     outbox = open_outbox(session.state, run)
     outcomes = outcomes_of(outbox)
-    ended, _ = settle(outbox, _replaced(outcomes, reason), own)
+    ended, _ = settle(outbox, outcomes if _is_answered(outcomes) else _replaced(outcomes, reason), own)
     outbox.close()
     return ended
+
+
+def _is_answered(outcomes: Outcomes) -> bool:
+    """Whether each message was accepted or refused."""
+    is_open = pl.col(OUTCOME).cast(pl.String).is_in([UNSENT, UNCERTAIN])
+    return not engine.collect(outcomes.entries.select(is_open.any())).item()
 
 
 def _replaced(outcomes: Outcomes, reason: str) -> Outcomes:

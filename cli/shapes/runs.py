@@ -8,8 +8,9 @@ from muster.cli.shapes.plain import Json, time
 from muster.runs import Run, iso
 
 if TYPE_CHECKING:
-    from muster.runs import Reject, Step
+    from muster.runs import Reject, Retried, Step
 
+MESSAGE_KEYS = ("audiences", "messages", "requests", "by_trigger", "resent")  # null of runs that export files
 _RUN_KEYS = (
     *("run_id", "destination", "activation", "audience", "trigger", "export", "first_export", "status", "attempts"),
     *("scheduled_time", "started_at", "finished_at", "evaluated_at", "baseline_evaluated_at"),
@@ -49,6 +50,12 @@ def file_shape(each: Run, index: int) -> Json:
 def reject(each: "Reject") -> Json:
     """The JSON of one profile that a run left out."""
     return {"profile_id": each.profile_id, "reason": each.reason, "tries": each.tries}
+
+
+def retried(each: "Retried") -> Json:
+    """The JSON of ``runs retry``."""
+    destination, _, activation = each.activation.partition("/")
+    return {"destination": destination, "activation": activation, "run_id": each.run.run_id, "profiles": each.profiles}
 
 
 def step(each: "Step") -> Json:

@@ -3,6 +3,7 @@
 Nothing here is tried again, and no redirect is followed: who sends knows of each try.
 """
 
+import logging
 import threading
 import time
 import weakref
@@ -20,13 +21,34 @@ from urllib3.util import make_headers, parse_url
 
 from muster.activation.endpoints.http.proxies import proxy_for
 from muster.activation.endpoints.http.refusals import STOPPED, UnansweredError, UnconnectedError, unanswered
-from muster.activation.model.log import logger
 
-logger("urllib3.connectionpool")  # it logs urls, which may hold a secret: that is taken out
 _GRACE = 5.0  # seconds that requests under way have for their answers once the command is asked to stop
 _PIECE = 65_536
 EXCERPT_BYTES = 65_536  # of an answer of which only a part is shown
 MOST_BYTES = 16 << 20  # of an answer that says which entries were refused
+
+
+class _Untold(logging.Filter):
+    """Within the block no record of urllib3 passes that this thread causes: it logs urls, which hold secrets (V12)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._here = threading.local()
+        logging.getLogger("urllib3.connectionpool").addFilter(self)
+        logging.getLogger("urllib3.connection").addFilter(self)
+
+    def __enter__(self) -> None:
+        self._here.sends = True
+
+    def __exit__(self, *_: object) -> None:
+        self._here.sends = False
+
+    def filter(self, _: logging.LogRecord) -> bool:
+        """Whether a record passes."""
+        return not getattr(self._here, "sends", False)
+
+
+_UNTOLD = _Untold()
 
 
 @dataclass(frozen=True)
@@ -106,13 +128,14 @@ class Connections:
         if self._stopped.is_set():
             raise UnansweredError(STOPPED)
         until = time.monotonic() + self._timeout
-        try:
-            response = self._manager(url).urlopen(
-                method, url, body=body, headers=headers, redirect=False, retries=False, preload_content=False
-            )
-        except (urllib3.exceptions.HTTPError, UnconnectedError, OSError) as error:
-            raise UnansweredError(unanswered(error)) from None
-        return self._read(response, most_bytes, until)
+        with _UNTOLD:
+            try:
+                response = self._manager(url).urlopen(
+                    method, url, body=body, headers=headers, redirect=False, retries=False, preload_content=False
+                )
+            except (urllib3.exceptions.HTTPError, UnconnectedError, OSError) as error:
+                raise UnansweredError(unanswered(error)) from None
+            return self._read(response, most_bytes, until)
 
     def _read(self, response: urllib3.BaseHTTPResponse, most_bytes: int, until: float) -> Reply:
         pieces: list[bytes] = []

@@ -90,7 +90,7 @@ class _Carried:
     def has(self, word: str) -> bool:
         """Whether a word of an answer is, begins, ends or holds one of the request, or looks like a key."""
         found = _folded(word)
-        if found in self._words or len(found) > _LONGEST_WORD or _is_key(word):
+        if {found, found.lstrip("0")} & self._words or len(found) > _LONGEST_WORD or _is_key(word):
             return True
         if len(found) >= _PART and (f"\n{found}" in self._all or f"{found}\n" in self._all):
             return True

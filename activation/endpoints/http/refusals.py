@@ -62,10 +62,10 @@ def _unconnected(error: Exception) -> Answer:
         return Answer("unsent", "the proxy of the environment gives no connection")
     if isinstance(error, failing.NameResolutionError):
         return Answer("unsent", "the name of its host is not known")
-    if isinstance(error, failing.TimeoutError | TimeoutError):
-        return Answer("unsent", "no connection in time")
-    if "Connection refused" in str(error):
+    if isinstance(error.__cause__, ConnectionRefusedError):
         return Answer("unsent", "the connection is refused: nothing listens there")
+    if isinstance(error, failing.TimeoutError) and not isinstance(error, failing.NewConnectionError):
+        return Answer("unsent", "no connection in time")
     return Answer("unsent", "no connection can be made")
 
 

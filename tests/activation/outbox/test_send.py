@@ -30,9 +30,9 @@ Rule = Callable[[Outgoing, int], Answer]
 ONE = Pace(in_flight=1)
 
 
-def _send(outbox: Outbox, endpoint: FakeEndpoint, pace: Pace = Pace()) -> Outcomes:
+def _send(outbox: Outbox, endpoint: FakeEndpoint, pace: Pace | None = None) -> Outcomes:
     endpoint.clock = endpoint.clock or FakeClock()
-    return send_outbox(outbox, endpoint, pace, clock=endpoint.clock)
+    return send_outbox(outbox, endpoint, pace or Pace(), clock=endpoint.clock)
 
 
 def _tens(requests: int, size: int = 4) -> list[list[int]]:
@@ -64,7 +64,7 @@ def test_halves_have_bodies_of_their_own(tmp_path: Path) -> None:
 
 
 def test_a_key_is_of_the_bytes(tmp_path: Path) -> None:
-    """V8: equal requests of one comparison have one key, also when they are written anew; another comparison another."""
+    """V8: equal requests of one comparison have one key, also when they are written anew."""
     keys = []
     for name in ("a", "b"):
         endpoint = FakeEndpoint()
@@ -74,7 +74,7 @@ def test_a_key_is_of_the_bytes(tmp_path: Path) -> None:
     assert keys[0][0] != keys[0][1]
 
 
-# V9: order
+# The order of requests
 
 
 def test_phases_are_barriers(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_profile_is_in_one_request_at_a_time(tmp_path: Path) -> None:
     assert len(positions) == 10
 
 
-# V10: refused requests
+# Refused requests
 
 
 @pytest.mark.parametrize("bad", [[0], [7], [0, 7], [3, 4], [1, 2, 5, 6], list(range(8))])
@@ -210,7 +210,7 @@ def test_one_profile_that_is_too_large_is_refused_unsent(tmp_path: Path) -> None
     assert (outcomes.messages, outcomes.requests, len(endpoint.sent)) == (2, 2, 2)
 
 
-# V10: tried again
+# Tries
 
 
 @pytest.mark.parametrize("meaning", ["throttled", "failing", "lost", "unsent"])
@@ -321,7 +321,7 @@ def test_a_batch_that_fails_is_split(tmp_path: Path) -> None:
     assert by_person(outcomes) == {0: "accepted", 1: "accepted", 2: "refused", 3: "accepted"}
 
 
-# V8, V13: pace
+# The pace
 
 
 def test_a_rate_is_kept(tmp_path: Path) -> None:
