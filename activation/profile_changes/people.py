@@ -33,7 +33,7 @@ withdraws(i)    Boolean: an exit goes out under the values ``sent``: of a profil
 also(i)         List(Struct(target String, ...)): other values that may have been sent under the kept targets, if it is
                 not known what arrived: an exit goes out under each of them. Null where there is none
 
-For declared requests, realized entries are those of a place with ``status(i)`` and ``is_told(i)``. A profile without any
+For declared requests, realized entries are of each place with ``status(i)`` and ``is_told(i)``. A profile without any
 entry, if it does not wait for others, is excluded as a duplicate.
 """
 
