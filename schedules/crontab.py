@@ -11,7 +11,7 @@ from muster.activation.model.workspace import Schedule
 from muster.schedules.slots import next_slots, slots
 
 _YEAR = timedelta(days=366)
-_EACH_RUN = range(0, 60, 5)  # minutes at which activations are served that each run looks at (V1)
+_EACH_RUN = range(0, 60, 5)  # minutes for activations that each run looks at (V1)
 _CRONTAB = """\
 # muster: {folder}
 # Runs at each minute of the hour at which a schedule can ask for an export within a year from {since}.
@@ -20,8 +20,7 @@ _CRONTAB = """\
 # Cron's PATH is short: write out the path of muster if cron does not find it.
 {minutes} * * * * muster -C {quoted} run -q --wait 600
 """
-_NO_EACH_RUN = range(0, 60, 5)  # minutes at which activations are served that each run looks at (V1)
-_CRONTAB = """\
+_NO_CRONTAB = """\
 # muster: {folder}
 # No schedule here follows the clock, so cron has nothing to do.
 """
