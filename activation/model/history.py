@@ -187,7 +187,7 @@ class MessageBaseline:
 
     def tells(self, audience: str) -> bool:
         """Whether the receiver was told of an audience."""
-        return any(each["audience"] == audience for each in self.made["audiences"])
+        return any(each["audience"] == audience for each in self.made.get("audiences", ()))
 
 
 @dataclass(frozen=True)
