@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     )
     from muster.activation.model.log import without_secrets
     from muster.activation.model.workspace import JOBS, Activation, Audience, Destination, Workspace
+    from muster.activation.presets.message_presets import MessagePreset
     from muster.activation.presets.shape import Header, Limits, Preset
     from muster.activation.profiles.freshness import InputAge
     from muster.activation.redelivery.redeliver import Redelivered
@@ -158,6 +159,7 @@ _HOMES = {
     "muster.activation.model.log": "without_secrets",
     "muster.activation.model.activation": "AnyActivation",
     "muster.activation.model.workspace": "Activation Audience Destination JOBS Workspace",
+    "muster.activation.presets.message_presets": "MessagePreset",
     "muster.activation.presets.shape": "Header Limits Preset",
     "muster.activation.profiles.freshness": "InputAge",
     "muster.activation.redelivery.redeliver": "Redelivered",
@@ -257,6 +259,7 @@ __all__ = [
     "Link",
     "LockedError",
     "Membership",
+    "MessagePreset",
     "MistakeError",
     "MovedError",
     "MusterError",

@@ -29,6 +29,7 @@ class DestinationSummary:
     name: str
     url: str
     activations: int
+    kind: str = "files"  # or that of an event destination: ``http``, ``kinesis``, ``event_hubs``
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,10 @@ def _summaries(config: Workspace) -> tuple[DestinationSummary, ...]:
     )
     of_messages = ((each, _shown(each)) for each in config.message_destinations.values())
     found = sorted([*of_files, *of_messages], key=lambda pair: pair[0].id)
-    return tuple(DestinationSummary(each.id, each.name, url, used[each.id]) for each, url in found)
+    return tuple(
+        DestinationSummary(each.id, each.name, url, used[each.id], getattr(each, "kind", "files"))
+        for each, url in found
+    )
 
 
 def check_destinations(
@@ -102,7 +106,7 @@ def check_destinations(
 def _checked_messages(config: Workspace, names: Sequence[str], *, send_test: bool) -> dict[str, CheckedDestination]:
     from concurrent.futures import ThreadPoolExecutor
 
-    from muster.runs.message_checks import check_messages
+    from muster.runs.message_probes import check_messages
 
     chosen = [config.message_destinations[name] for name in names if name in config.message_destinations]
 

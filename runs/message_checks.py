@@ -1,77 +1,74 @@
-"""Whether messages can be sent to a destination: it is connected to, and on demand gets a test request (V11)."""
+"""The checks of `validate` of activations that send messages: columns on the data, receivers, guards (V1, V3, X1)."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from muster.activation.model.messages import MessageActivation, MessageDestination
-from muster.activation.model.workspace import Workspace
-
-if TYPE_CHECKING:
-    from muster.activation.endpoints.protocol import Endpoint
-
-
-@dataclass(frozen=True)
-class MessageStep:
-    """One step of a check: what was found, or why it failed."""
-
-    name: str
-    found: str | None = None
-    error: str | None = None
+from muster.activation.errors import MistakeError, did_you_mean
+from muster.activation.mapping.columns import bind
+from muster.activation.mapping.held_namespaces import check_namespace
+from muster.activation.mapping.layout import Layout, layout_of_messages
+from muster.activation.model.messages import MessageActivation
+from muster.activation.model.workspace import Column, SourceLocation
+from muster.activation.profiles import namespaces
+from muster.activation.rules.expressions import Moment
+from muster.activation.session import Session
+from muster.activation.wording import several
 
 
-def check_messages(destination: MessageDestination, config: Workspace, *, send_test: bool) -> tuple[MessageStep, ...]:
-    """Connect to a destination as its activations do, each way once; a step that failed is the last of its way."""
-    from muster.activation.model.redaction import redact
+def checked_columns(activation: MessageActivation, session: Session) -> Layout:
+    """The mapping bound to the newest snapshot; ``MistakeError`` where it does not fit, or a namespace that nobody has.
 
-    if destination.unset:
-        return (MessageStep("connect", error="; ".join(map(str, destination.unset))),)
-    ways = _ways(destination, config)
-    found = [
-        replace(step, name=f"{step.name} as {way.id}" if len(ways) > 1 else step.name)
-        for way in ways
-        for step in _tried(destination, way, config, send_test=send_test)
-    ]
-
-    def shown(text: str | None) -> str | None:
-        return text and redact(text, config.variables)
-
-    told = tuple(MessageStep(each.name, shown(each.found), shown(each.error)) for each in found)
-    return told or (MessageStep("connect", error="no activation sends to it: there is nothing to try"),)
-
-
-def _ways(destination: MessageDestination, config: Workspace) -> list[MessageActivation]:
-    """The activations of a destination that differ in where, or how, they send."""
-    found: dict[object, MessageActivation] = {}
-    for each in config.message_activations:
-        if each.destination == destination.id:
-            way = (each.url, *sorted(each.headers.items()), *sorted(each.request.items()), *sorted(each.method.items()))
-            found.setdefault(way, each)
-    return list(found.values())
-
-
-def _tried(
-    destination: MessageDestination, activation: MessageActivation, config: Workspace, *, send_test: bool
-) -> Iterator[MessageStep]:
-    from contextlib import closing
-
-    from muster.activation.endpoints.opening import open_endpoint
-    from muster.activation.errors import ExportError
-    from muster.activation.messages.about_nobody import request_about_nobody
-
-    def said(error: ExportError) -> str:
-        return str(error).removeprefix(f"{destination.id}: ")
-
-    if activation.unset:
-        yield MessageStep("connect", error="; ".join(map(str, activation.unset)))
-        return
-    name = "connect"
+    ``session`` is that of the activation's merge policy, whose profiles can be read.
+    """
+    snapshot, moment = session.opened.snapshot, Moment(session.at, session.workspace.zone)
+    problems: list[str] = []
+    if activation.attributes_version:
+        place = SourceLocation(activation.location.file, key="attributes_version")  # without a line: it is inherited
+        column = Column(activation.attributes_version, "attributes_version", location=place)
+        bind(column, snapshot, moment, problems)
     try:
-        opened: Endpoint = open_endpoint(replace(destination, variables=config.variables), activation, config.root)
-        with closing(opened) as endpoint:
-            yield MessageStep(name, found=endpoint.check())
-            if send_test:
-                name = "send a test"
-                yield MessageStep(name, found=endpoint.check(request_about_nobody(activation)))
-    except ExportError as error:
-        yield MessageStep(name, error=said(error))
+        bound = layout_of_messages(activation, snapshot, moment)
+    except MistakeError as error:
+        raise MistakeError("\n".join((*str(error).splitlines(), *problems))) from error
+    if problems:
+        raise MistakeError("\n".join(problems))
+    check_namespace(bound, activation.key, session.opened)
+    return bound
+
+
+def unheld_namespaces(activation: MessageActivation, session: Session) -> Iterator[str]:
+    """A note for each namespace in ``identities`` in which no profile of a snapshot with rows has an id."""
+    snapshot = session.opened.snapshot
+    if not snapshot.rows or snapshot.reason_against_identities:
+        return
+    column = activation.identity_column
+    for namespace in activation.identities or ():
+        mapped = column is not None and column.source.endswith(f".{namespace}")  # an error of its own
+        if not mapped and not session.opened.holds_namespace(snapshot, namespace):
+            hint = did_you_mean(namespace, namespaces.held(snapshot))
+            yield f"{activation.key}: no profile has an identity in the namespace {namespace!r} of identities{hint}"
+
+
+def check_receiver(activation: MessageActivation, session: Session) -> None:
+    """Connect to the receiver of an activation, and authenticate; ``ExportError`` where that fails."""
+    from muster.activation.endpoints.opening import open_endpoint
+
+    config = session.workspace
+    destination = config.message_destinations[activation.destination]
+    if activation.unset:
+        return  # reported once, for all activations
+    endpoint = open_endpoint(replace(destination, variables=config.variables), activation, config.root)
+    try:
+        endpoint.check()
+    finally:
+        endpoint.close()
+
+
+def unguarded_messages(activations: Sequence[MessageActivation]) -> Iterator[str]:
+    """A note that names the activations that send messages and have no guard, if there are any (X11, V11)."""
+    exposed = [
+        each.key for each in activations if each.enabled and not (each.guards.has_limit or each.guards.max_messages)
+    ]
+    if exposed:
+        remedy = "write guards, such as {max_shrink: 30%, max_messages: 100000}, in muster.yml, a destination or each"
+        yield f"{several(exposed)}: no guard stops a fault upstream from being told to a receiver; {remedy}"

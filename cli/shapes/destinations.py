@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def destination(each: "DestinationSummary") -> Json:
     """The JSON of one line of ``destinations list``."""
-    return {"id": each.id, "name": each.name, "url": each.url, "activations": each.activations}
+    return {"id": each.id, "name": each.name, "kind": each.kind, "url": each.url, "activations": each.activations}
 
 
 def checked(each: "CheckedDestination") -> Json:
