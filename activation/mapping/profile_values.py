@@ -9,7 +9,7 @@ The choice changes no byte, and no failure: an expression that fails on a profil
 which evaluates it for its own profiles (X1).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from threading import RLock
@@ -79,6 +79,47 @@ class ProfileValues:
         unread = list({name: field for field in fields if kept[name := field.value_column] is None}.values())
         frame = rows.with_columns(found)
         return self._joined(frame, unread) if unread else frame.lazy()
+
+    def in_parts(self, rows: pl.DataFrame, fields: Sequence[Field], size: int) -> Iterator[pl.DataFrame]:
+        """``of`` for rows of present profiles that are gone through once, in frames of about ``size`` rows each.
+
+        Memory holds few frames at a time: many values that are not kept yet are streamed, or go through a file without
+        a name. There may be fewer rows where the snapshot was replaced meanwhile.
+        """
+        fields = list({field.value_column: field for field in fields}.values())
+        with self._alone:
+            are_kept = all(field.value_column in self._shared for field in fields)
+        if are_kept:
+            for part in rows.iter_slices(size):
+                yield engine.collect_inside(self.looked_up(part, fields))
+        elif rows.height <= _FEW:
+            yield from engine.collect(self.looked_up(rows, fields), rows.height).iter_slices(size)
+        elif self._are_beside(rows[ROW]):
+            yield from engine.batches(self._beside(rows, fields), size)
+        else:
+            yield from self._through_file(rows, fields, size)
+
+    def _through_file(self, rows: pl.DataFrame, fields: Sequence[Field], size: int) -> Iterator[pl.DataFrame]:
+        """Values that are written once, in the order of the snapshot, and taken from the file by row."""
+        spool = self._spooled_values(fields)
+        if spool is None:
+            yield from engine.collect(self.of(rows, fields, counted=True)).iter_slices(size)
+            return
+        for part in rows.iter_slices(size):
+            places = part[ROW] if (order := self.roster.file_position) is None else order.gather(part[ROW])
+            found = spool.of(places)
+            self.roster.check_rows(part[ROW], found[ID_HASH])
+            yield part.hstack(found.drop(ID_HASH).get_columns())
+
+    def _spooled_values(self, fields: Sequence[Field]) -> Spooled | None:
+        """The values of all profiles in the order of the snapshot; None where the disk is full, or some value fails."""
+        frame = with_id_hash(self.roster.snapshot.frame()).pipe(with_values, fields, ID_HASH)
+        try:
+            return Spooled.written(engine.batches(frame, spooled.ROWS), self._folder)
+        except ReadError:
+            raise
+        except ExportError:
+            return None
 
     def _are_beside(self, rows: pl.Series) -> bool:
         """Whether these rows are many, and the snapshot's files have all their profiles in their order."""

@@ -11,7 +11,8 @@ phase           UInt8: every request of a lower phase is answered before the fir
                 phases ascend with requests
 method          String; url String: with values filled in, without what authentication adds; empty for streams
 is_too_large    Boolean: the request has one entry that is larger than the service takes alone: it is refused unsent
-part(k)         String: the constant parts, from place 0 to the number of lists; streams have none
+part(k)         String: the constant parts, from place 0 to the number of lists, of the requests with the most lists;
+                empty behind the last part of others; streams have none
 
 Entries
 request         UInt32; person UInt32: the row of the people to send; both ascending within a request
@@ -19,6 +20,8 @@ audience        UInt16: the place of the told audience that the entry is about; 
 is_exit         Boolean: tells exits alone
 identifiers     List(String): the identifiers in the one mapped namespace that the entry tells; null without one (M5)
 text(k)         String
+
+Entries that wait for others (V7) are part of no request: they have person, audience, is_exit and identifiers alone.
 """
 
 from collections.abc import Sequence
@@ -28,6 +31,7 @@ import polars as pl
 
 REQUEST_ID = "\x00"
 REQUEST, PHASE, METHOD, URL, IS_TOO_LARGE = "request", "phase", "method", "url", "is_too_large"
+PART_PREFIX, TEXT_PREFIX = "part:", "text:"
 TOO_LARGE = "too_large"  # the reason of entries that are refused unsent (V7)
 PERSON, AUDIENCE, IS_EXIT, IDENTIFIERS = "person", "audience", "is_exit", "identifiers"
 ENTRY_TYPES = {
@@ -37,6 +41,7 @@ ENTRY_TYPES = {
     IS_EXIT: pl.Boolean(),
     IDENTIFIERS: pl.List(pl.String()),
 }
+WAITING_TYPES = {name: dtype for name, dtype in ENTRY_TYPES.items() if name != REQUEST}
 REQUEST_TYPES = {
     REQUEST: pl.UInt32(),
     PHASE: pl.UInt8(),
@@ -52,16 +57,23 @@ class Batch:
 
     requests: pl.DataFrame
     entries: pl.DataFrame  # in the order of requests
+    waiting: pl.DataFrame | None = None  # entries that no request has, as they wait for others; None without any
+    bytes: int = 0  # of the bodies, or of the records of a stream
 
 
 def part(place: int) -> str:
     """The column with the constant part of bodies before the list at a place, or behind the last one."""
-    return f"part:{place}"
+    return f"{PART_PREFIX}{place}"
 
 
 def text(place: int) -> str:
     """The column with what an entry puts into the list at a place."""
-    return f"text:{place}"
+    return f"{TEXT_PREFIX}{place}"
+
+
+def request_id(run_id: str, compared: int, number: int) -> str:
+    """The id of a request, by its run, the comparison's number within the run, and its own."""
+    return f"{run_id}-{compared}-{number}"
 
 
 def body_of(parts: Sequence[str], texts: Sequence[Sequence[str | None]], request_id: str) -> str:

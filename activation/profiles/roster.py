@@ -218,6 +218,11 @@ class Roster:
         if first != self.present:
             raise self._changed()
 
+    def check_rows(self, rows: pl.Series, id_hashes: pl.Series) -> None:
+        """``DataError`` unless the id hashes that were read are those of the profiles of these rows."""
+        if not id_hashes.equals(hashes_of(self.ids_of(rows))):
+            raise self._changed()
+
     def _changed(self) -> DataError:
         return DataError(
             f"{self.snapshot.name}: the snapshot changed while it was read; run the command again once it "

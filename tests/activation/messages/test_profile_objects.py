@@ -1,0 +1,64 @@
+"""V5: messages of whole profiles, one object each."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+from support.told_people import Person, activation, sent, told
+
+from muster.activation.model.messages import MappedAudience
+from muster.activation.model.workspace import Column
+
+CARS, DALLAS = MappedAudience("delorean-owners", "DeLorean owners"), MappedAudience("city-dallas", "Dallas", "d-1")
+MAPPING = (
+    Column("person.first", "person.name.firstName"),
+    Column("email", "personalEmail.address", mandatory=True),
+    Column("person.age", "person.age"),
+    Column("vip", "vip"),
+)
+PROFILES = pl.DataFrame(
+    {
+        "profile_id": ["p1", "p2", "p3", "p4"],
+        "person": [{"first": 'Ann "A"', "age": 30}, {"first": None, "age": None}, {"first": "Cy\n😀", "age": 1}, None],
+        "email": ["ann@x.com", "b@x.com", None, "d@x.com"],
+        "vip": [True, None, False, None],
+        "identity_map": [[{"namespace": "Email", "id": "ann@x.com"}]] * 4,
+    }
+)
+
+
+def test_golden_body(tmp_path: Path) -> None:
+    """V5: attributes nested in mapping order, audiences in config order, identities sorted; no space, no absent key."""
+    of = activation(MAPPING, CARS, DALLAS, names=True)
+    ids = [("CRM", "7"), ("Email", "a@x.com"), ("Email", "ann@x.com")]
+    gone = datetime(2026, 11, 21, 1, 2, 3, 500000, UTC)
+    people = [
+        Person("p1", {0: True, 1: False}, {1: gone}, ids=ids),
+        Person("p2", {1: True}),
+        Person("p3", {0: True}, ids=[("Email", 'q"\\')]),
+        Person("p4", {0: False}, ids=[("Email", "new@x.com")], ids_sent=[("Email", "old@x.com")], withdrawn=True,
+               sent={"personalEmail.address": '"old@x.com"'}),
+    ]  # fmt: skip
+    since = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    unmapped = {"b-side": {"p1": since, "p4": since}, "a-side": {"p1": since, "p3": since}}
+    requests = sent(told(tmp_path, PROFILES, of, people, unmapped=unmapped), of)
+    assert [(each.method, each.url, each.phase, each.people) for each in requests] == [
+        ("POST", "https://crm.example.com/profiles", 0, ["p1", "p2", "p3", "p4"])
+    ]
+    assert requests[0].body == (
+        r'[{"person":{"name":{"firstName":"Ann \"A\""},"age":30},"personalEmail":{"address":"ann@x.com"},"vip":true,'
+        r'"segmentMembership":{"ups":{"delorean-owners":{"lastQualificationTime":"2026-11-20T02:00:00Z",'
+        r'"status":"realized","name":"DeLorean owners"},"d-1":{"lastQualificationTime":"2026-11-21T01:02:03.500Z",'
+        r'"status":"exited","name":"Dallas"},"a-side":{"lastQualificationTime":"2026-01-02T03:04:05Z",'
+        r'"status":"realized"},"b-side":{"lastQualificationTime":"2026-01-02T03:04:05Z","status":"realized"}}},'
+        r'"identityMap":{"CRM":[{"id":"7"}],"Email":[{"id":"a@x.com"},{"id":"ann@x.com"}]}},'
+        r'{"personalEmail":{"address":"b@x.com"},"segmentMembership":{"ups":{"d-1":{"lastQualificationTime":'
+        r'"2026-11-20T02:00:00Z","status":"realized","name":"Dallas"}}}},'
+        r'{"person":{"name":{"firstName":"Cy\n😀"},"age":1},"vip":false,"segmentMembership":{"ups":{"delorean-owners":'
+        r'{"lastQualificationTime":"2026-11-20T02:00:00Z","status":"realized","name":"DeLorean owners"},"a-side":'
+        r'{"lastQualificationTime":"2026-01-02T03:04:05Z","status":"realized"}}},'
+        r'"identityMap":{"Email":[{"id":"q\"\\"}]}},'
+        r'{"personalEmail":{"address":"old@x.com"},"segmentMembership":{"ups":{"delorean-owners":'
+        r'{"lastQualificationTime":"2026-11-20T02:00:00Z","status":"exited","name":"DeLorean owners"}}},'
+        r'"identityMap":{"Email":[{"id":"old@x.com"}]}}]'
+    )
