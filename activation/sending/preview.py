@@ -39,10 +39,8 @@ def preview(sending: Sending, session: Session) -> Outcome | None:
         if not totals["entries"] and not changes.settles and not changes.failed:
             return None
         run = replace(run, messages=totals["entries"], requests=totals["requests"])
-        told = (
-            f"{counted(totals['bytes'], 'byte')} in {counted(totals['requests'], 'request')}",
-            *_remarks(changes, waiting.profiles),
-        )
+        size = f"{counted(totals['bytes'], 'byte')} in {counted(totals['requests'], 'request')}"
+        told = (size, *_remarks(changes, waiting.profiles))
         refuse_messages(totals["entries"], sending)
     except (MusterError, OSError) as problem:
         error = as_user_reads(problem, sending, own)
