@@ -9,6 +9,7 @@ MusterError                  1   something failed
 │   ├── PolicyError          1   ... because a policy, or the label C12, forbids it (G3)
 │   ├── ReadError            1   ... because a file, or the data in it, could not be read
 │   │   └── UnsupportedError 1   ... that may be whole, and holds something that Polars does not decode
+│   ├── UnfinishedError      1   ... for now: the run goes on with the next command (V8)
 │   └── LostFilesError       1   ... because staged files are missing
 ├── InputError               2   config, usage or input is wrong; nothing was written
 │   ├── ConfigError          2   mistakes in the YAML files, all of them together
@@ -62,6 +63,10 @@ class GuardError(ExportError):
 
 class PolicyError(ExportError):
     """A policy, or the label C12, forbids one export what it reads (G3)."""
+
+
+class UnfinishedError(ExportError):
+    """A run could not be ended: its state stays ``delivering``, and the next command goes on (V8)."""
 
 
 class InputError(MusterError):

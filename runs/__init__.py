@@ -38,11 +38,21 @@ if TYPE_CHECKING:
     from muster.activation.governance.violations import Violation
     from muster.activation.graph.details import HeldIdentity, Link, SharedIdentity
     from muster.activation.instants import iso, parse_instant, rounded
+    from muster.activation.model.activation import AnyActivation
     from muster.activation.model.exports import Export
     from muster.activation.model.governance import Policy
-    from muster.activation.model.history import AudienceEvaluation, Baseline, Build, FailedAudience, PlannedFile, Run
+    from muster.activation.model.history import (
+        AudienceEvaluation,
+        Baseline,
+        Build,
+        FailedAudience,
+        PlannedFile,
+        Run,
+        RunAudience,
+    )
     from muster.activation.model.log import without_secrets
     from muster.activation.model.workspace import JOBS, Activation, Audience, Destination, Workspace
+    from muster.activation.presets.message_presets import MessagePreset
     from muster.activation.presets.shape import Header, Limits, Preset
     from muster.activation.profiles.freshness import InputAge
     from muster.activation.redelivery.redeliver import Redelivered
@@ -58,7 +68,7 @@ if TYPE_CHECKING:
     from muster.activation.upkeep.rewind import Rewound
     from muster.activation.views.origins import Fragment
     from muster.activation.wording import counted, first_names, several
-    from muster.runs.actions import evaluate, export, plan, preview, run, validate
+    from muster.runs.actions import evaluate, export, plan, preview, resync, run, validate
     from muster.runs.audits import reconcile, verify
     from muster.runs.baselines import list_baselines, move_baseline, reset_baseline, show_baseline
     from muster.runs.destinations import (
@@ -113,6 +123,7 @@ if TYPE_CHECKING:
     from muster.runs.previewing import Preview
     from muster.runs.redelivery import redeliver, replay
     from muster.runs.report import Report
+    from muster.runs.resending import Retried, retry_rejects
     from muster.runs.sources import SourceDetails, list_sources, show_source
     from muster.runs.timetable import Fire, ScheduledActivation, crontab, list_schedules, next_fires
     from muster.runs.upkeep import (
@@ -144,9 +155,11 @@ _HOMES = {
     "muster.activation.instants": "iso parse_instant rounded",
     "muster.activation.model.exports": "Export",
     "muster.activation.model.governance": "Policy",
-    "muster.activation.model.history": "AudienceEvaluation Baseline Build FailedAudience PlannedFile Run",
+    "muster.activation.model.history": "AudienceEvaluation Baseline Build FailedAudience PlannedFile Run RunAudience",
     "muster.activation.model.log": "without_secrets",
+    "muster.activation.model.activation": "AnyActivation",
     "muster.activation.model.workspace": "Activation Audience Destination JOBS Workspace",
+    "muster.activation.presets.message_presets": "MessagePreset",
     "muster.activation.presets.shape": "Header Limits Preset",
     "muster.activation.profiles.freshness": "InputAge",
     "muster.activation.redelivery.redeliver": "Redelivered",
@@ -162,7 +175,7 @@ _HOMES = {
     "muster.activation.upkeep.rewind": "Rewound",
     "muster.activation.wording": "counted first_names several",
     "muster.activation.views.origins": "Fragment",
-    "muster.runs.actions": "evaluate export plan preview run validate",
+    "muster.runs.actions": "evaluate export plan preview resync run validate",
     "muster.runs.audits": "reconcile verify",
     "muster.runs.baselines": "list_baselines move_baseline reset_baseline show_baseline",
     "muster.runs.destinations": (
@@ -185,6 +198,7 @@ _HOMES = {
     "muster.runs.presets": "list_presets show_preset",
     "muster.runs.redelivery": "redeliver replay",
     "muster.runs.report": "Report",
+    "muster.runs.resending": "Retried retry_rejects",
     "muster.runs.sources": "SourceDetails list_sources show_source",
     "muster.runs.timetable": "Fire ScheduledActivation crontab list_schedules next_fires",
     "muster.runs.upkeep": "back_up_state check_state forget_profile prune repair_state restore_state rewind_state",
@@ -197,6 +211,7 @@ __all__ = [
     "JOBS",
     "Activation",
     "ActivationStatus",
+    "AnyActivation",
     "Audience",
     "AudienceDetails",
     "AudienceEvaluation",
@@ -244,6 +259,7 @@ __all__ = [
     "Link",
     "LockedError",
     "Membership",
+    "MessagePreset",
     "MistakeError",
     "MovedError",
     "MusterError",
@@ -269,8 +285,10 @@ __all__ = [
     "Repaired",
     "Report",
     "Restored",
+    "Retried",
     "Rewound",
     "Run",
+    "RunAudience",
     "RunDetails",
     "RunRejects",
     "Sample",
@@ -331,6 +349,8 @@ __all__ = [
     "replay",
     "reset_baseline",
     "restore_state",
+    "resync",
+    "retry_rejects",
     "rewind_state",
     "rounded",
     "run",

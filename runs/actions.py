@@ -106,14 +106,39 @@ def export(
 ) -> Report:
     """Export activations at once, as full files of their newest evaluation at or before ``now`` (X7).
 
-    ``activations`` are keys such as ``crm/newsletter``. Schedules and delivered sets do not change. Raises
+    ``activations`` are keys such as ``crm/newsletter``. Schedules and delivered sets do not change; to one that sends
+    messages, ``resync`` is done. Raises
     ``RefusedError``, before anything is exported, for an unknown activation or an audience that was never evaluated.
     Other arguments, errors and the result are as for ``evaluate``.
     """
-    from muster.runs.work import export_on_demand
+    from muster.runs.work import run_on_demand
 
     allowed = _allowed(profiles=allow_empty, events=allow_empty_events, memberships=allow_empty_memberships)
-    work = partial(export_on_demand, keys=activations, jobs=jobs)
+    work = partial(run_on_demand, keys=activations, jobs=jobs)
+    return write(workspace, now, work, allow_empty=allowed, keeps_builds=True)
+
+
+def resync(
+    workspace: OpenWorkspace,
+    activations: Sequence[str],
+    *,
+    now: datetime,
+    override_guards: bool = False,
+    allow_empty: bool = False,
+    allow_empty_events: bool = False,
+    allow_empty_memberships: bool = False,
+    jobs: int = JOBS,
+) -> Report:
+    """Send messages about every member of activations at once, beside those that are due (V11).
+
+    Values and consent are those of ``now``, and what is accepted counts as delivered. ``override_guards`` ignores the
+    guards of these activations (X11). Raises ``RefusedError`` for an activation that exports files; other arguments,
+    errors and the result are as for ``evaluate``.
+    """
+    from muster.runs.work import run_on_demand
+
+    allowed = _allowed(profiles=allow_empty, events=allow_empty_events, memberships=allow_empty_memberships)
+    work = partial(run_on_demand, keys=activations, jobs=jobs, override_guards=override_guards, messages_alone=True)
     return write(workspace, now, work, allow_empty=allowed, keeps_builds=True)
 
 

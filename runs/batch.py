@@ -1,42 +1,58 @@
-"""The exports of one call: to folders of this machine in groups, to other machines beside them (S6)."""
+"""The runs of one call: exports of files, and sendings of messages beside one another (X1, S6, V8)."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from itertools import count
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from muster.activation.delivery.concurrent import Deliveries
-from muster.activation.delivery.protocol import Settled, finish, recover
-from muster.activation.export.carry_out import Outcome, carry_out
-from muster.activation.export.gather import prepare
-from muster.activation.export.groups import grouped
-from muster.activation.model.exports import Export
-from muster.activation.model.history import Run
-from muster.activation.model.log import logger
+from muster.activation.export.carry_out import Outcome
+from muster.activation.model.exports import AnyDecision, Export, Sending
 from muster.activation.session import Session
 from muster.activation.state.ledger import runs_table
-from muster.activation.system.threads import prefetch_one
+from muster.runs.export_batch import ExportBatch
 from muster.runs.report import Report
 
 if TYPE_CHECKING:
     from muster.activation.errors import MusterError
     from muster.activation.evaluation.evaluate import Evaluation
+    from muster.runs.message_batch import MessageBatch
 
-log = logger("muster")
+Due = Callable[[], Sequence[AnyDecision]]
 
 
-class ExportBatch:
-    """Carries out the exports of one call, and keeps the outcome of each for the report."""
+class Batch:
+    """Carries out the runs of one call, and keeps the outcome of each for the report.
 
-    def __init__(self, session: Session, deliveries: Deliveries) -> None:
-        self._session, self._deliveries = session, deliveries
-        self.outcomes: list[Outcome] = []
+    The context manager waits for no run when it exits. What sends messages is imported where some may be sent.
+    """
+
+    def __init__(self, session: Session, jobs: int) -> None:
+        self._session = session
         self._errors_before = runs_table.failures(session.ledger)
-        self.finished: list[Outcome] = []  # runs of an interrupted command
-        self._indexes: dict[str, int] = {}  # of runs that are being delivered beside others: where in ``outcomes``
-        self._resumed: set[str] = set()  # activations whose interrupted run is or was finished beside other work
-        self.blocked: set[str] = set()  # activations whose interrupted run cannot be finished
-        self.under_way: set[str] = set()  # activations whose interrupted run is being finished beside other work
+        self._deliveries = Deliveries(session, jobs)
+        self._exports = ExportBatch(session, self._deliveries)
+        self._messages = _message_batch(session, jobs)
+        self.refused: list[Outcome] = []  # requests that an unfinished run stops
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._deliveries.__exit__(kind, error, trace)
+        if self._messages:
+            self._messages.stop()
+
+    @property
+    def finished(self) -> list[Outcome]:
+        """The runs of an interrupted command that this call dealt with."""
+        return [*self._exports.finished, *(self._messages.finished if self._messages else ())]
+
+    @property
+    def under_way(self) -> set[str]:
+        """The activations whose interrupted run is being finished beside other work."""
+        return self._exports.under_way | (self._messages.resumed if self._messages else set())
 
     def report(
         self,
@@ -48,7 +64,7 @@ class ExportBatch:
         return Report(
             self._session.at,
             evaluation,
-            tuple(self.outcomes),
+            (*self.refused, *self._exports.outcomes, *(self._messages.outcomes if self._messages else ())),
             tuple(self.finished),
             tuple(notes),
             evaluation_error,
@@ -57,67 +73,48 @@ class ExportBatch:
         )
 
     def finish_interrupted(self) -> None:
-        """Finish the runs that a killed command left (S6); those to other machines are only started here."""
-        for settled in recover(self._session, self._finish):
-            self._add_finished(settled)
+        """Finish the runs that a killed command left; those to other machines are only started here (S6, V8)."""
+        self._exports.finish_interrupted()
+        if self._messages:
+            self._messages.finish_interrupted()
 
-    def _finish(self, run: Run) -> Settled | None:
-        if not self._session.destinations.target(run).is_remote:
-            [settled] = finish([run], self._session)
-            return settled
-        self._deliveries.start(run)
-        self.under_way.add(run.key)
-        self._resumed.add(run.key)
-        return None
+    def to_do(self, decisions: Sequence[AnyDecision]) -> list[AnyDecision]:
+        """The decisions without those of which a look says that there is nothing to send (V1)."""
+        sendings = self._messages.to_do(_sendings(decisions)) if self._messages else []
+        return [*_exports(decisions), *sendings]
 
-    def _add_finished(self, settled: Settled) -> None:
-        """Keep the outcome of an interrupted run. One whose files were lost is over: its slot is due again."""
-        error = None if settled.run.status == "failed" else settled.error
-        self.finished.append(Outcome(settled.run, error))
-        if error:
-            self.blocked.add(settled.run.key)
+    def carry_out(self, decisions: Sequence[AnyDecision]) -> None:
+        """Carry out what does not wait for an interrupted run."""
+        self._exports.carry_out(_exports(decisions))
+        if self._messages:
+            self._messages.carry_out(_sendings(decisions))
 
-    def carry_out(self, exports: Sequence[Export]) -> None:
-        """Write and deliver these exports, but for activations that have an unfinished run."""
-        for export in exports:
-            if export.activation.key in self.blocked:
-                self._session.warnings.add(
-                    f"{export.activation.key}: an earlier run is not finished; nothing new is started"
-                )
-        able = [export for export in exports if export.activation.key not in self.blocked | self.under_way]
-        number = count(1)
-
-        def starting(export: Export) -> None:
-            done, key = next(number), export.activation.key
-            step = {"done": done - 1, "of": len(able), "step": f"exporting {key}"}
-            log.info("export %d of %d: %s", done, len(able), key, extra=step)
-
-        for group in prefetch_one(partial(prepare, session=self._session), grouped(able, self._session)):
-            self.outcomes += carry_out(group, self._session, starting, self._deliver_beside)
-            self._settle(wait=False)
-
-    def _deliver_beside(self, run: Run) -> None:
-        self._indexes[run.run_id] = len(self.outcomes)
-        self._deliveries.start(run)
-
-    def carry_out_rest(self, due: Callable[[], Sequence[Export]]) -> None:
-        """Wait for deliveries; then carry out the exports that ``due`` still names of resumed activations."""
-        self.wait()
-        if self._resumed:
-            self.carry_out([export for export in due() if export.activation.key in self._resumed])
-            self.wait()
+    def carry_out_rest(self, due: Due) -> None:
+        """Wait for all runs; then carry out what ``due`` still names of activations whose interrupted run went on."""
+        self._exports.carry_out_rest(lambda: _exports(due()))
+        if self._messages:
+            self._messages.carry_out_rest(lambda: _sendings(due()))
 
     def wait(self) -> None:
-        """Wait for all deliveries that are under way."""
-        self._settle(wait=True)
+        """Wait for all runs that are under way."""
+        self._exports.wait()
+        if self._messages:
+            self._messages.wait()
 
-    def _settle(self, *, wait: bool) -> None:
-        for settled in self._deliveries.settled(wait=wait):
-            self._take_in(settled)
 
-    def _take_in(self, settled: Settled) -> None:
-        if settled.run.run_id in self._indexes:
-            self.outcomes[self._indexes[settled.run.run_id]] = Outcome(settled.run, settled.error)
-            return
-        self._add_finished(settled)
-        self.under_way.discard(settled.run.key)
+def _message_batch(session: Session, jobs: int) -> "MessageBatch | None":
+    """What carries out sendings; None where the config has none, and no killed command left one."""
+    left = any(run.audiences is not None for run in runs_table.unfinished(session.ledger))
+    if not session.workspace.message_activations and not left:
+        return None
+    from muster.runs.message_batch import MessageBatch
+
+    return MessageBatch(session, jobs)
+
+
+def _exports(decisions: Sequence[AnyDecision]) -> list[Export]:
+    return [each for each in decisions if isinstance(each, Export)]
+
+
+def _sendings(decisions: Sequence[AnyDecision]) -> list[Sending]:
+    return [each for each in decisions if isinstance(each, Sending)]

@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from muster.activation.errors import RefusedError
-from muster.activation.model.exports import AnyDecision, run_id
+from muster.activation.model.exports import AnyDecision, Sending, run_id
 from muster.activation.model.history import Look
 from muster.activation.model.messages import MessageActivation
 from muster.activation.model.workspace import Activation, AnyActivation, Trigger, Workspace
+from muster.activation.sending.looking import Looks
 from muster.activation.state.ledger import (
     evaluations_table,
     failures_table,
@@ -164,7 +165,21 @@ def is_idle(view: LedgerView, override_guards: Collection[str], only: Collection
         return False
     before = _recorded_sightings(view)
     seen = _observed(before, view)
-    if everything_due(view, seen, override_guards, only):
+    looks = _looks_with_nothing(view, everything_due(view, seen, override_guards, only))
+    if looks is None:
         return False
     _record_changes(before, seen, view)
+    if looks:
+        Looks(view.workspace, view.ledger).record(looks, view.at)
     return True
+
+
+def _looks_with_nothing(view: LedgerView, due: Sequence[AnyDecision]) -> list[Look] | None:
+    """The last looks at the activations that are due, if these tell that none has anything to send; else None (V1)."""
+    looks, found = Looks(view.workspace, view.ledger), []
+    for each in due:
+        look = looks.found_nothing(each, view.at) if isinstance(each, Sending) else None
+        if look is None:
+            return None
+        found.append(look)
+    return found

@@ -58,6 +58,7 @@ class Reject:
 
     profile_id: str | None  # None for somebody forgotten (G8)
     reason: str
+    tries: int | None = None  # of a message: how many runs refused it, one after another (V10)
 
 
 @dataclass(frozen=True)
@@ -190,8 +191,9 @@ def _rejects(run: Run, state: "State") -> tuple[Reject, ...]:
         )
     if run.rejects is None:
         return ()
-    rows = engine.collect(state.read(run.rejects)).select("profile_id", "reason").iter_rows()
-    return tuple(Reject(profile_id, reason) for profile_id, reason in rows)
+    found = engine.collect(state.read(run.rejects))
+    rows = found.select("profile_id", "reason", *(["tries"] if "tries" in found.columns else [])).iter_rows()
+    return tuple(Reject(*row) for row in rows)
 
 
 def find_run(ledger: Ledger, config: Workspace, run_id: str, *, delivered: bool = False) -> Run:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
-from muster.activation.model.exports import Export
-from muster.activation.model.history import AudienceEvaluation, FailedAudience, Run, Status, snapshots_of
+from muster.activation.model.exports import AnyDecision
+from muster.activation.model.history import AudienceEvaluation, FailedAudience, Look, Run, Status, snapshots_of
 from muster.activation.model.sources import Source
-from muster.activation.model.workspace import Activation, EventsSource, MembershipsSource, ProfilesSource
-from muster.activation.state.ledger import evaluations_table, failures_table, runs_table
+from muster.activation.model.workspace import AnyActivation, EventsSource, MembershipsSource, ProfilesSource
+from muster.activation.state.ledger import evaluations_table, failures_table, looks_table, runs_table
 from muster.activation.state.ledger.database import Ledger
 from muster.runs import ahead
 from muster.runs.due import evaluation_is_due, everything_due, sightings
@@ -27,16 +27,18 @@ class ActivationStatus:
 
     It is ``failing`` when a slot that failed is still due, ``late`` when a slot is due that no run has tried,
     ``unfinished`` while a run is being delivered or was interrupted, ``done`` when nothing is due and something ran,
-    ``waiting`` when nothing was due yet, ``disabled`` when the config says ``enabled: false``.
+    ``waiting`` when nothing was due yet, ``disabled`` when the config says ``enabled: false``. One that each command
+    looks at is never late (V1).
     """
 
-    activation: Activation
+    activation: AnyActivation
     state: State
     last: Run | None  # its newest run; those that superseded slots stand for and rewound ones do not count
     due: datetime | None  # the newest slot that is due and not done
     failing_since: datetime | None  # the first slot of those that failed since the last success
     error: str | None  # why the newest of those slots failed, or the unfinished run cannot be finished
     next: datetime | None  # the next slot by the clock
+    looked_at: datetime | None = None  # of one that sends messages: the last look at what there is to send (V1)
 
 
 HasMaxAge: TypeAlias = ProfilesSource | EventsSource | MembershipsSource | Source
@@ -95,14 +97,15 @@ def status(workspace: OpenWorkspace, *, now: datetime) -> WorkspaceStatus:
 
 
 def _status(view: LedgerView) -> WorkspaceStatus:
-    due = {export.activation.key: export for export in everything_due(view, sightings(view), ())}
+    due = {decision.key: decision for decision in everything_due(view, sightings(view), ())}
+    looks = {each.key: each for each in looks_table.list_all(view.ledger)}
     unfinished = {run.key: run for run in runs_table.unfinished(view.ledger)}
     failed = failures_table.current(view.ledger, view.at)
     return WorkspaceStatus(
         view.at,
         _evaluation(view),
         tuple(failed[name] for name in view.workspace.audiences if name in failed),
-        tuple(_activation(each, view, due, unfinished) for each in view.workspace.activations),
+        tuple(_activation(each, view, due, unfinished, looks) for each in view.workspace.all_activations),
         bool(ahead.warning(view.workspace, view.ledger, view.at)),
     )
 
@@ -148,29 +151,44 @@ def _inputs(view: LedgerView, evaluated: Sequence[AudienceEvaluation]) -> tuple[
 
 
 def _activation(
-    activation: Activation, view: LedgerView, due: Mapping[str, Export], unfinished: Mapping[str, Run]
+    activation: AnyActivation,
+    view: LedgerView,
+    due: Mapping[str, AnyDecision],
+    unfinished: Mapping[str, Run],
+    looks: Mapping[str, Look],
 ) -> ActivationStatus:
     key, ledger = activation.key, view.ledger
-    owed, under_way = due.get(key), unfinished.get(key)
+    owed, under_way, look = due.get(key), unfinished.get(key), looks.get(key)
     failing_since = runs_table.failing_since(ledger, activation.destination, activation.id) if owed else None
+    if failing_since and look and look.found_nothing and look.at > failing_since:
+        failing_since = _failing_after(look, activation, ledger)
+    if activation.schedule.kind == "each_run" and not failing_since:
+        owed = None
     last = under_way or _newest(ledger, key)
     failed = under_way or (_newest(ledger, key, "failed") if failing_since else None)
     return ActivationStatus(
         activation,
-        _state(activation, owed, failing_since, last, unfinished),
+        _state(activation, owed, failing_since, last or look, unfinished),
         last,
         owed.scheduled if owed else None,
         failing_since,
         failed.error if failed else None,
         next(iter(next_slots(activation.schedule, view.at, 1)), None) if activation.enabled else None,
+        look.at if look else None,
     )
 
 
+def _failing_after(look: Look, activation: AnyActivation, ledger: Ledger) -> datetime | None:
+    """The slot of the newest run, if it failed after a look that found nothing to send: that look settled the rest."""
+    newest = _newest(ledger, activation.key)
+    return newest.scheduled_time if newest and newest.status == "failed" and newest.scheduled_time >= look.at else None
+
+
 def _state(
-    activation: Activation,
-    owed: Export | None,
+    activation: AnyActivation,
+    owed: AnyDecision | None,
     failing_since: datetime | None,
-    last: Run | None,
+    last: Run | Look | None,
     unfinished: Collection[str],
 ) -> State:
     if activation.key in unfinished:

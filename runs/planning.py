@@ -12,9 +12,11 @@ from muster.activation.errors import InputError
 from muster.activation.evaluation.evaluate import Evaluation
 from muster.activation.export.baseline import current_baseline
 from muster.activation.export.carry_out import Outcome, preview
+from muster.activation.model.exports import AnyDecision, Export
 from muster.activation.model.history import Baseline, Run
 from muster.activation.model.workspace import Activation
 from muster.activation.profiles.freshness import InputAge
+from muster.activation.sending.looking import Looks
 from muster.activation.session import Session
 from muster.activation.state.files import ScratchState
 from muster.activation.state.ledger import baselines_table, runs_table
@@ -22,6 +24,7 @@ from muster.activation.stores import urls
 from muster.runs import hints
 from muster.runs.due import check_overrides, everything_due, sightings
 from muster.runs.report import Report
+from muster.runs.sessions import LedgerView
 from muster.runs.untold import untold_note
 from muster.runs.work import evaluate_due, view_of
 
@@ -78,26 +81,58 @@ def _rehearsed(scratch: Session, override_guards: Collection[str], finished: Seq
     seen = sightings(view)
     try:
         evaluation = evaluate_due(scratch, lambda: None)
-        due = everything_due(view, seen, override_guards)
+        due = _to_do(everything_due(view, seen, override_guards), view)
         if due:
-            audiences = [each.activation.audience for each in due]
+            audiences = [audience for each in due for audience in each.activation.audience_ids]
             scratch.open_profiles(audiences, goes_on=evaluation is not None)
     except InputError as error:
         if not finished:
             raise
         return Report(scratch.at, None, (), tuple(finished), (), error, scratch.warnings.texts)
-    outcomes = tuple(preview(export, scratch) for export in due)
+    sent = {each.run.key for each in finished if each.run.audiences is not None}
+    able = [each for each in due if each.key not in sent]
+    outcomes = tuple(outcome for each in able if (outcome := _previewed(each, scratch)))
     return Report(scratch.at, evaluation, outcomes, tuple(finished), warnings=scratch.warnings.texts)
+
+
+def _to_do(due: Sequence[AnyDecision], view: LedgerView) -> list[AnyDecision]:
+    """What is due, without sendings of which a look says that there is nothing to send (V1)."""
+    looks = Looks(view.workspace, view.ledger)
+    return [each for each in due if isinstance(each, Export) or not looks.found_nothing(each, view.at)]
+
+
+def _previewed(decision: AnyDecision, scratch: Session) -> Outcome | None:
+    """What a run would be; None where it would send nothing."""
+    if isinstance(decision, Export):
+        return preview(decision, scratch)
+    from muster.activation.sending.preview import preview as preview_messages
+
+    return preview_messages(decision, scratch)
 
 
 def _assume_finished(run: Run, scratch: Session) -> Outcome | None:
     """Record an interrupted run in the copy of the ledger as a run would leave it; None for one that is given up."""
+    if run.audiences is not None:
+        return _assume_sent(run, scratch)
     if run.status == "delivering":
         [done] = commit([run], scratch)
         return Outcome(done)
     with scratch.ledger.transaction():
         runs_table.put(scratch.ledger, replace(run, status="failed"))
     return None
+
+
+def _assume_sent(run: Run, scratch: Session) -> Outcome | None:
+    """Record a run that a killed command was sending as a run would leave it: each message accepted, or replaced (V8).
+
+    The rows of the copy stay as they were: of a run that goes on nothing else is planned.
+    """
+    from muster.activation.sending.resume import reason_to_replace
+
+    goes_on = not reason_to_replace(run, scratch)
+    with scratch.ledger.transaction():
+        runs_table.put(scratch.ledger, replace(run, status="succeeded" if goes_on else "failed"))
+    return Outcome(replace(run, status="succeeded")) if goes_on else None
 
 
 def _baseline_notes(session: Session) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from muster.activation.errors import DataError, ExportError, RefusedError, did_you_mean
 from muster.activation.model.governance import Policy
 from muster.activation.model.redaction import redact, redact_error
-from muster.activation.model.workspace import Activation, Workspace
+from muster.activation.model.workspace import AnyActivation, Workspace
 from muster.activation.rules.labels import CORE_POLICIES
 from muster.activation.wording import several
 from muster.runs.opening import OpenWorkspace
@@ -46,10 +46,11 @@ class CheckedPolicy:
 class CheckedActivation:
     """An activation, the labels of all that it reads, the policies that apply, and what is violated."""
 
-    activation: Activation
+    activation: AnyActivation
     labelled: "tuple[Labelled, ...]"
     policies: tuple[CheckedPolicy, ...]  # by id
     violations: "tuple[Violation, ...]"  # those of policies, and first that of the label C12, which needs no policy
+    untold: "Mapping[str, tuple[Violation, ...]]"  # the unmapped audiences that messages leave out, and why (V5)
     uncounted: str = ""  # why the members whom consent policies leave out could not be counted
 
     @property
@@ -96,7 +97,9 @@ def _names_of_file(policy: Policy) -> tuple[str, ...]:
 
 def _details(policy: Policy, config: Workspace) -> PolicyDetails:
     is_enabled = policy.enabled and policy.id in config.policies
-    applies = (each.key for each in config.activations if each.enabled and policy.applies_to(each.marketing_actions))
+    applies = (
+        each.key for each in config.all_activations if each.enabled and policy.applies_to(each.marketing_actions)
+    )
     return PolicyDetails(policy, is_enabled, tuple(applies) if is_enabled else ())
 
 
@@ -122,7 +125,7 @@ def _counted(judgement: "Judgement", session: "Session") -> CheckedActivation:
     """What the policies say of an activation, with the members whom its consent policies leave out."""
     from muster.activation.export.left_out import left_out
 
-    session = session.of_audience(judgement.activation.audience)
+    session = session.of_audience(judgement.activation.audience_ids[0])
     mistakes = _mistakes(judgement, session)
     checked = _checked(judgement)
     policies = tuple(replace(each, mistake=mistakes.get(each.policy.id, "")) for each in checked.policies)
@@ -147,12 +150,12 @@ def _mistakes(judgement: "Judgement", session: "Session") -> dict[str, str]:
     return {name: redact(reason, session.workspace.variables) for name, reason in found.items()}
 
 
-def _chosen(config: Workspace, key: str | None) -> Iterable[Activation]:
+def _chosen(config: Workspace, key: str | None) -> Iterable[AnyActivation]:
     if key is None:
-        return (each for each in config.activations if each.enabled)
-    found = config.activation(key)
+        return (each for each in config.all_activations if each.enabled)
+    found = config.activation(key) or config.message_activation(key)
     if found is None:
-        known = [each.key for each in config.activations]
+        known = [each.key for each in config.all_activations]
         raise RefusedError(f"there is no activation {key!r}{did_you_mean(key, known)}")
     return (found,)
 
@@ -165,4 +168,6 @@ def _checked(judgement: "Judgement") -> CheckedActivation:
         CheckedPolicy(each, actions_in_common(each, judgement.activation), violated.get(each.id))
         for each in judgement.policies
     )
-    return CheckedActivation(judgement.activation, judgement.labelled, tuple(policies), judgement.violations)
+    return CheckedActivation(
+        judgement.activation, judgement.labelled, tuple(policies), judgement.violations, judgement.untold
+    )

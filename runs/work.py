@@ -1,18 +1,18 @@
 """The steps of `evaluate`, `run` and `export` in an open session: finish, evaluate, decide, carry out (S6)."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 
-from muster.activation.delivery.concurrent import Deliveries
 from muster.activation.errors import DataError, ExportError, InputError, RefusedError
 from muster.activation.evaluation.evaluate import Evaluation, evaluate
 from muster.activation.evaluation.request import request_evaluation, request_reevaluation
 from muster.activation.export.carry_out import Outcome
 from muster.activation.instants import iso
-from muster.activation.model.exports import Export
+from muster.activation.model.exports import AnyDecision, Export
 from muster.activation.session import Session
 from muster.activation.state.ledger import evaluations_table, failures_table, runs_table
-from muster.runs.batch import ExportBatch
+from muster.runs.batch import Batch
 from muster.runs.due import (
     check_only,
     check_overrides,
@@ -47,7 +47,7 @@ def evaluate_audiences(
     def evaluation(record_beside: Callable[[], None]) -> Evaluation:
         return evaluate(session, request, record_beside)
 
-    def due(seen: Sightings) -> list[Export]:
+    def due(seen: Sightings) -> list[AnyDecision]:
         return due_after_evaluation(view, seen) if exports else []
 
     return _work_through(session, evaluation, due, jobs=jobs, notes=request.notes)
@@ -63,7 +63,7 @@ def run_due(session: Session, override_guards: Collection[str], only: Collection
     check_only(session.workspace, only)
     evaluation = partial(evaluate_due, session)
 
-    def due(seen: Sightings) -> list[Export]:
+    def due(seen: Sightings) -> list[AnyDecision]:
         return everything_due(view, seen, override_guards, only)
 
     return _work_through(session, evaluation, due, jobs=jobs)
@@ -82,7 +82,7 @@ def evaluate_due(session: Session, record_beside: Callable[[], None]) -> Evaluat
 def _work_through(
     session: Session,
     evaluation: Callable[[Callable[[], None]], Evaluation | None],
-    due: Callable[[Sightings], list[Export]],
+    due: Callable[[Sightings], list[AnyDecision]],
     *,
     jobs: int,
     notes: Sequence[str] = (),
@@ -93,15 +93,14 @@ def _work_through(
     that were finished before (E9, X11).
     """
     view, evaluated = view_of(session), None
-    with Deliveries(session, jobs) as deliveries:
-        batch = ExportBatch(session, deliveries)
+    with Batch(session, jobs) as batch:
         batch.finish_interrupted()
         seen = sightings(view)
         try:
             evaluated = evaluation(partial(put_sightings, seen, view))
-            first = due(seen)
+            first = batch.to_do(due(seen))
             if first:
-                audiences = [each.activation.audience for each in first]
+                audiences = [audience for each in first for audience in each.activation.audience_ids]
                 session.open_profiles(audiences, goes_on=evaluated is not None)
         except InputError as error:
             if isinstance(error, DataError):  # the slots of activations seen now are due once the data is mended (S2)
@@ -116,31 +115,41 @@ def _work_through(
     return batch.report(evaluated, notes)
 
 
-def export_on_demand(session: Session, keys: Sequence[str], *, jobs: int) -> Report:
-    """Export full files of the newest evaluation; every request is checked before the first is carried out (X7)."""
-    for export in decide.on_demand(session.workspace, keys, session.at, lambda _: 0):
-        _check_evaluated(session, export)
-    with Deliveries(session, jobs) as deliveries:
-        batch = ExportBatch(session, deliveries)
+def run_on_demand(
+    session: Session, keys: Sequence[str], *, jobs: int, override_guards: bool = False, messages_alone: bool = False
+) -> Report:
+    """Export full files of the newest evaluation, or send messages about every member (X7, V11).
+
+    Every request is checked before the first is carried out. ``messages_alone`` refuses exports of files.
+    """
+    for decision in decide.on_demand(session.workspace, keys, session.at, lambda _: 0):
+        if isinstance(decision, Export):
+            _refuse_files(decision, refused=messages_alone)
+            _check_evaluated(session, decision)
+    with Batch(session, jobs) as batch:
         batch.finish_interrupted()
         if batch.under_way.intersection(keys):
             batch.wait()
-        batch.outcomes += [
+        batch.refused = [
             Outcome(each.run, ExportError(f"{each.run.key}: its last run is not finished"))
             for each in batch.finished
             if each.error and each.run.key in keys
         ]
         retried = _retried(batch.report())
-        batch.carry_out(
-            decide.on_demand(
-                session.workspace,
-                [key for key in keys if key not in retried],
-                session.at,
-                lambda each: runs_table.count_on_demand(session.ledger, each.destination, each.id, session.at),
-            )
+        decisions = decide.on_demand(
+            session.workspace,
+            [key for key in keys if key not in retried],
+            session.at,
+            lambda each: runs_table.count_on_demand(session.ledger, each.destination, each.id, session.at),
         )
+        batch.carry_out([replace(each, override_guards=override_guards) for each in decisions])
         batch.wait()
     return batch.report()
+
+
+def _refuse_files(export: Export, *, refused: bool) -> None:
+    if refused:
+        raise RefusedError(f"{export.key} exports files: `muster export {export.key}` writes all of its members")
 
 
 def _check_evaluated(session: Session, export: Export) -> None:

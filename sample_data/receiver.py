@@ -3,7 +3,6 @@
 It accepts everything, listens on this machine alone, and keeps nothing. The demo reads ``Receiver.requests`` instead.
 """
 
-import argparse
 import sys
 import threading
 from collections.abc import Callable
@@ -78,11 +77,11 @@ def _print(request: Request) -> None:
     sys.stdout.flush()
 
 
-def main() -> None:
-    """Print the requests that arrive at a port until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python -m muster.sample_data.receiver", description=main.__doc__)
-    parser.add_argument("port", nargs="?", type=int, default=PORT, help=f"default: {PORT}")
-    port = parser.parse_args().port
+def main(words: list[str]) -> None:
+    """Print the requests that arrive at a port, by default ``PORT``, until Ctrl-C."""
+    if len(words) > 1 or not all(each.isdecimal() for each in words):
+        sys.exit(f"usage: python -m muster.sample_data.receiver [PORT]    default: {PORT}")
+    port = int(words[0]) if words else PORT
     try:
         Receiver(port, _print).listen()
     except KeyboardInterrupt:
@@ -92,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

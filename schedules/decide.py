@@ -89,9 +89,7 @@ def window(activation: AnyActivation) -> str:
 
 
 def _all_due(situation: Situation, trigger: Trigger) -> list[AnyDecision]:
-    asking = (
-        each for each in situation.workspace.all_activations if each.enabled and each.schedule.trigger == trigger
-    )
+    asking = (each for each in situation.workspace.all_activations if each.enabled and each.schedule.trigger == trigger)
     return [decision for each in asking if (decision := _due(situation, each, trigger))]
 
 
@@ -118,7 +116,7 @@ def _evaluations(situation: Situation, activation: AnyActivation, since: datetim
     return sorted({instant for instants in found for instant in instants})
 
 
-def _decision(
+def _decision(  # noqa: PLR0917  # the parts of a decision, in order
     activation: AnyActivation,
     trigger: Trigger,
     slot: datetime,

@@ -60,7 +60,9 @@ def schedule_digest(schedule: Schedule) -> str:
     return sha256(json.dumps([asks, bounds]).encode()).hexdigest()
 
 
-def observe(before: Mapping[str, FirstSeen], activations: Sequence[AnyActivation], at: datetime) -> dict[str, FirstSeen]:
+def observe(
+    before: Mapping[str, FirstSeen], activations: Sequence[AnyActivation], at: datetime
+) -> dict[str, FirstSeen]:
     """Each activation's ``FirstSeen``, by activation key, after a command at ``at`` has read the config (S2, X9)."""
     found = {activation.key: _seen(before.get(activation.key), activation, at) for activation in activations}
     return found | {key: replace(seen, present=False) for key, seen in before.items() if key not in found}

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from support import event_hub, kinesis_gate, servers
+from support import nginx as nginx_server
 from support import postgres as postgres_server
 from support import receiver as receiving
-from support import servers
+from support.nginx import Nginx
 from support.postgres import Postgres
 from support.receiver import Receiver
 from support.s3_gate import Gate, gate
@@ -74,6 +76,35 @@ def the_gate(s3: servers.S3) -> Iterator[Gate]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def _the_kinesis_gate(s3: servers.S3) -> Iterator[kinesis_gate.Gate]:
+    """A gate before that server's Kinesis."""
+    with kinesis_gate.kinesis_gate(s3.port) as opened:
+        yield opened
+
+
+@pytest.fixture
+def before_kinesis(_the_kinesis_gate: kinesis_gate.Gate) -> Iterator[kinesis_gate.Gate]:
+    """The same, open: it can throttle, refuse single records and lose answers."""
+    _the_kinesis_gate.open()
+    yield _the_kinesis_gate
+    _the_kinesis_gate.open()
+
+
+@pytest.fixture(scope="session")
+def _the_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[event_hub.EventHub]:
+    """A counterpart of Event Hubs, the same for all tests."""
+    with event_hub.event_hub(tmp_path_factory.mktemp("hub")) as server:
+        yield server
+
+
+@pytest.fixture
+def hub(_the_hub: event_hub.EventHub) -> event_hub.EventHub:
+    """An event hub with nothing in it, which accepts every batch until the test says otherwise."""
+    _the_hub.reset()
+    return _the_hub
+
+
 @pytest.fixture
 def before_s3(the_gate: Gate) -> Iterator[Gate]:
     """The same, open."""
@@ -95,6 +126,13 @@ def receiver(the_receiver: Receiver) -> Iterator[Receiver]:
     the_receiver.reset()
     yield the_receiver
     the_receiver.reset()
+
+
+@pytest.fixture(scope="session")
+def nginx(the_receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+    """An nginx with TLS before that receiver, the same for all tests."""
+    with nginx_server.nginx(tmp_path_factory.mktemp("nginx"), the_receiver.port) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

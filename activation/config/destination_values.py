@@ -12,6 +12,7 @@ from muster.activation.config.scalars import at_least
 from muster.activation.config.variables import without_values
 from muster.activation.config.yaml_reader import Scalar
 from muster.activation.model import naming
+from muster.activation.presets.message_presets import message_preset_names
 from muster.activation.stores import urls
 
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -21,6 +22,7 @@ _SECONDS = re.compile(r"([0-9]{1,4}) ?(s|m|)")
 _LONGEST_WAIT = 3600  # seconds
 _MOST_TRIES = 100
 _LONGEST_DELIMITER = 8
+_SEND = "; to send requests to it, write kind: http"
 NO_PRESET = "none"  # switches off the preset of the destination for one activation
 _ESCAPES = {r"\n": "\n", r"\r\n": "\r\n", r"\t": "\t"}  # in single quotes, or in none
 
@@ -29,7 +31,8 @@ def url(value: Scalar) -> str:
     """The url of a destination: a local folder, or a folder on another machine or in a bucket."""
     if reason := urls.mistake(value.text):
         shown = repr(urls.redact(value.written))
-        raise ValueError(f"{shown} {reason}")
+        is_web = value.text.lower().startswith(("http://", "https://"))
+        raise ValueError(f"{shown} {reason}{_SEND if is_web else ''}")
     return value.text
 
 
@@ -125,6 +128,8 @@ def line_terminator(value: Scalar) -> str:
 
 def preset(value: Scalar) -> str:
     """The name of a receiver preset, or ``none``."""
+    if value.text in message_preset_names():
+        raise ValueError(f"{value.shown} is a preset of requests; write kind: http beside it")
     if value.text not in (NO_PRESET, *presets.names()):
         raise ValueError(f"{value.shown} is not a preset{presets.hint(value.text, NO_PRESET)}")
     return value.text

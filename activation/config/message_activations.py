@@ -21,7 +21,7 @@ from muster.activation.config.message_settings import (
     build_triggers,
     dead_letter_after,
 )
-from muster.activation.config.message_targets import check_profile_targets, check_request_columns
+from muster.activation.config.message_targets import check_profile_targets
 from muster.activation.config.message_values import header_name
 from muster.activation.config.models import KINDS_OF_MESSAGES
 from muster.activation.config.schedules import build_schedule
@@ -224,14 +224,14 @@ def _message(layers: Layers, receiver: MessageDestination) -> _Message:
     payload = layers.level("payload")
     if declared and declared == payload:
         layers.report("payload", "and request do not go together; remove one of them")
-    is_declared = declared > payload
+    is_declared = declared > 0 and declared >= payload
     columns = _columns(layers, is_http=is_http)
     return _Message(is_declared, columns, shapes_of(layers) if is_declared else [])
 
 
 def _columns(layers: Layers, *, is_http: bool) -> tuple[Column, ...]:
     """The columns of ``columns`` or ``mapping``, whichever is written nearer (V5, V6)."""
-    keys = ("mapping", "columns") if is_http else ("mapping",)
+    keys = ("columns", "mapping") if is_http else ("mapping",)
     key = max(keys, key=layers.level)
     if is_http and layers.level("mapping") == layers.level("columns") > 0:
         layers.report("columns", "and mapping are the same; remove one of them")
@@ -248,13 +248,12 @@ def _check_settings(layers: Layers, message: _Message, receiver: MessageDestinat
     """Check what messages are made of, and return the fields of the activation that need nothing else."""
     is_http = receiver.kind == "http"
     if message.is_declared:
-        check_request_columns(layers.document, message.columns)
         check_names(layers, message.shapes or (), message.targets)
     else:
         check_profile_targets(layers.document, message.columns)
     url = receiver.url
     if url:
-        check_url(layers, url, message.targets, is_declared=message.is_declared)
+        check_url(layers, url, message.targets)
     _check_keys_of_payload(layers, message, is_http=is_http)
     aggregation = build_aggregation(
         layers,
@@ -276,7 +275,7 @@ def _check_settings(layers: Layers, message: _Message, receiver: MessageDestinat
     if not is_http:
         return common
     return common | {
-        "method": build_method(layers, is_declared=message.is_declared),
+        "method": build_method(layers),
         "headers": _headers(layers),
         "answers": build_answers(layers),
         "preset": layers.get("preset") if layers.preset else None,

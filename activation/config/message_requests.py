@@ -12,7 +12,6 @@ from muster.activation.errors import did_you_mean
 from muster.activation.model.request_tree import (
     EACH,
     KINDS_OF_CHANGE,
-    OF_THE_RUN,
     RESERVED,
     names_in_url,
     tree_mistakes,
@@ -106,16 +105,13 @@ def check_names(layers: Layers, shapes: Sequence[Shape], targets: Sequence[str])
             layers.document.report(path, message)
 
 
-def check_url(layers: Layers, url: str, targets: Sequence[str], *, is_declared: bool) -> None:
-    """Check the placeholders of a url; without a declared request it is the same for all profiles (V5, V6)."""
+def check_url(layers: Layers, url: str, targets: Sequence[str]) -> None:
+    """Check that each placeholder of a url names a column's target or a known value (V6)."""
     path = layers.origin("url") or ()
     for name in dict.fromkeys(names_in_url(url)):
         known = (*targets, *RESERVED)
         if wrong := unknown_name(name, known):
             layers.document.report(path, f"{{{name}}}: {wrong}")
-        elif not is_declared and name not in OF_THE_RUN:
-            message = f"{{{name}}} differs between profiles, which a request with payload: profile tells together"
-            layers.document.report(path, f"{message}; declare a request to use it")
 
 
 def _plain(tree: Tree) -> Any:

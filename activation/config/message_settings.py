@@ -15,7 +15,7 @@ from muster.activation.model.messages import (
 )
 
 HTTP_DEFAULT = Aggregation(max_profiles=100, max_bytes=1_000_000)  # V7
-_FORMS = (("errors", "index"), ("each", "key", "ok"), ("refused_count",))
+_FORMS = (("errors",), ("errors", "index"), ("each", "key"), ("each", "key", "ok"), ("refused_count",))
 
 
 def build_aggregation(layers: Layers, *, is_http: bool, is_declared: bool, has_namespace: bool) -> Aggregation:
@@ -36,17 +36,14 @@ def build_aggregation(layers: Layers, *, is_http: bool, is_declared: bool, has_n
     key = tuple(dict.fromkeys(each for each in written.key or () if each))
     if len(key) != len([each for each in written.key or () if each]):
         layers.report("aggregation", "has a word twice", "configurable", "key")
-    if key and not is_declared:
-        message = "is for declared requests: with payload: profile a message tells all audiences of a profile"
-        layers.report("aggregation", message, "configurable", "key")
-    elif "namespace" in key and not has_namespace:
+    if is_declared and "namespace" in key and not has_namespace:
         message = "'namespace' needs a column of identities, such as {source: identity_map.Email, target: EMAIL}"
         layers.report("aggregation", message, "configurable", "key")
     waited = {} if written.max_age is None else {"max_age": written.max_age}
     return Aggregation("configurable", written.max_profiles, written.max_bytes, key=key, **waited)
 
 
-def build_method(layers: Layers, *, is_declared: bool) -> dict[str, str]:
+def build_method(layers: Layers) -> dict[str, str]:
     """The HTTP method by kind of change; under an empty kind that of all (V6)."""
     model: MethodModel | None = layers.get("method")
     if model is None:
@@ -54,9 +51,6 @@ def build_method(layers: Layers, *, is_declared: bool) -> dict[str, str]:
     found = {kind: getattr(model, kind) for kind in MethodModel.model_fields if getattr(model, kind)}
     if len({*found.values()}) <= 1:
         return {"": next(iter(found.values()), "POST")}
-    if not is_declared:
-        message = "differs between kinds of change, and with payload: profile a message tells of several"
-        layers.report("method", f"{message}; declare a request to use it")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The columns of messages, checked: what their targets and sources may be (V5, V6)."""
+"""The columns of messages of profiles, checked: what their targets and sources may be (V5)."""
 
 from collections.abc import Sequence
 
@@ -36,12 +36,3 @@ def _wrong_source(column: Column) -> str:
         remedy = "remove it, or name the namespaces to send in identities"
         return f"{column.source} is in identityMap already; {remedy}"
     return ""
-
-
-def check_request_columns(document: Document, columns: Sequence[Column]) -> None:
-    """Check that the columns of a declared request are of the profile: what an entry is about has names of its own."""
-    for column in columns:
-        if column.source.startswith(_MEMBERSHIP):
-            name = column.source.removeprefix(_MEMBERSHIP)
-            message = f"{column.source} differs between audiences; write ={name} in the request instead"
-            document.problems.append(column.location.problem(message))

@@ -40,8 +40,6 @@ def _report_unknown(model: type[Model], document: Document, path: KeyPath, repai
     document.report(path, kind.foreign_keys.get(key) or f"unknown key{did_you_mean(key, known)}")
     if isinstance(parent, dict):
         parent.pop(key, None)
-        if key in kind.foreign_keys:
-            return
         for near in get_close_matches(key.casefold(), known, n=1):
             parent.setdefault(near, None)
 

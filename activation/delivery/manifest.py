@@ -8,7 +8,7 @@ from muster.activation.governance.judged import Judgement, applied
 from muster.activation.instants import iso
 from muster.activation.model.history import PlannedFile, Run
 from muster.activation.model.naming import manifest_name
-from muster.activation.model.workspace import Activation, Workspace
+from muster.activation.model.workspace import AnyActivation, Workspace
 
 
 def with_manifest(run: Run, judgement: Judgement, workspace: Workspace) -> Run:
@@ -37,7 +37,7 @@ def _text(content: dict[str, object]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-def _manifest(run: Run, activation: Activation, workspace: Workspace) -> dict[str, object]:
+def _manifest(run: Run, activation: AnyActivation, workspace: Workspace) -> dict[str, object]:
     """The content of a manifest (F4); the keys that Adobe writes come first."""
     return {
         "flowRunId": run.run_id,

@@ -177,7 +177,7 @@ def failed_run(run: Run, session: Session, error: str) -> Run:
 
 
 def recover(session: Session, deliver: Callable[[Run], Settled | None]) -> list[Settled]:
-    """Finish or discard the runs of a killed command in their order (S6): each with the error that still blocks it.
+    """Finish or discard the exports of a killed command in their order (S6): each with the error that still blocks it.
 
     ``deliver`` carries one run to its end, as ``finish`` does; it returns None for a run that is being delivered beside
     other work, which is then not among the results.
@@ -185,6 +185,8 @@ def recover(session: Session, deliver: Callable[[Run], Settled | None]) -> list[
     clear_redeliveries(session)
     outcome: list[Settled] = []
     for run in runs_table.unfinished(session.ledger):
+        if run.audiences is not None:  # ``sending.resume`` goes on with those that send messages
+            continue
         log.info("finishing run %s of %s, left %s", run.run_id, run.key, run.status)
         if run.status == "running":
             discard(run, session, "interrupted before its files were complete; the slot stays due")

@@ -9,7 +9,7 @@ from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from muster.activation.endpoints.protocol import Limits
+from muster.activation.endpoints.protocol import NO_LIMITS, Limits
 from muster.activation.model.messages import MessageDestination, MessageKind
 from muster.activation.stores.kind import ConnectionKey
 
@@ -20,12 +20,13 @@ class EndpointKind:
 
     name: MessageKind
     client: str
-    """Dotted name of the class that is an ``Endpoint``, imported when a destination of the kind is used. It is made with
-    the destination, the activation and the workspace's folder; ``ExportError`` when that cannot work.
+    """Dotted name of the class that is an ``Endpoint``, imported when a destination of the kind is used.
+
+    It is made with the destination, the activation and the workspace's folder; ``ExportError`` when that cannot work.
     """
-    limits: Limits = Limits()
+    limits: Limits = NO_LIMITS
     """What the service takes in one request, whatever is configured."""
-    usual: Limits = Limits()
+    usual: Limits = NO_LIMITS
     """What one request holds where ``aggregation`` says nothing."""
     keys: tuple[ConnectionKey, ...] = ()
     """What ``connection`` may say."""

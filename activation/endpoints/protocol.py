@@ -1,4 +1,4 @@
-"""What the sender of requests asks of an endpoint: one try of one request, and what the answer means (V10)."""
+"""What the sender of requests asks of an endpoint: one try of a request at a time, and what the answer means (V10)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -53,11 +53,20 @@ class Answer:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request of a service may hold (V7); None is no limit."""
+    """What one request of a service may hold (V7); None is no limit.
+
+    The bytes of an entry are those of its text in UTF-8, ``overhead`` more, and with ``counts_profile_id`` those of the
+    profile id. The bytes of a request are those of its entries, and of a body also what stands between them.
+    """
 
     entries: int | None = None
     bytes: int | None = None
     entry_bytes: int | None = None
+    overhead: int = 0
+    counts_profile_id: bool = False
+
+
+NO_LIMITS = Limits()
 
 
 class Endpoint(Protocol):
@@ -66,8 +75,11 @@ class Endpoint(Protocol):
     def send(self, outgoing: Outgoing) -> Answer:
         """Try a request once. No error of the network or of the receiver is raised: it is an answer."""
 
-    def check(self, *, send_test: bool) -> str:
-        """Connect and authenticate, and say what was found; ``ExportError`` with the reason when it fails (V11)."""
+    def check(self, test: Outgoing | None = None) -> str:
+        """Connect and authenticate, and say what was found; ``ExportError`` with the reason when it fails (V11).
+
+        ``test`` is a request about nobody that is sent then; without it no message goes out.
+        """
 
     def stop(self) -> None:
         """End pauses and waits: the command is asked to stop."""

@@ -36,11 +36,12 @@ Awaited = tuple[Export, Callable[[], Prepared]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an export ended: the run as recorded, and the error that ended it."""
+    """How an export, or a sending, ended: the run as recorded, and the error that ended it."""
 
     run: Run
     error: Exception | None = None
     remarks: tuple[str, ...] = ()  # of a preview: why members who did not join are sent (X3e, X12)
+    bytes: int | None = None  # of a preview of messages: of the bodies of all requests (V11)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from muster.activation.errors import DataError, ExportError, MusterError
 from muster.activation.export.gather import Gathered, Prepared
 from muster.activation.export.guards import check_guards
 from muster.activation.export.type_warnings import type_warnings
-from muster.activation.model.exports import Export
+from muster.activation.model.exports import Decision, Export
 from muster.activation.model.history import Run
 from muster.activation.model.redaction import redact_error
 from muster.activation.rules.expressions import explained
@@ -120,8 +120,8 @@ def _ages(export: Export, ready: Prepared, session: Session) -> dict[str, int]:
     return ({"profiles": int((session.at - datetime.fromisoformat(dated)).total_seconds())} if dated else {}) | ages
 
 
-def as_user_reads(error: MusterError | OSError, export: Export, session: Session) -> MusterError:
-    """The error of one export without values of variables, and with paths inside the workspace relative to it.
+def as_user_reads(error: MusterError | OSError, export: Decision, session: Session) -> MusterError:
+    """The error of one run without values of variables, and with paths inside the workspace relative to it.
 
     A system error, and an input error that a run meets, becomes an ``ExportError``: the run fails, the others go on.
     """

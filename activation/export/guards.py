@@ -27,11 +27,8 @@ def removal_faults(guards: Guards, delivered: int, desired: int, leaving: int, w
     if guards.max_shrink is not None and shrink > guards.max_shrink:
         digits = f"{guards.max_shrink * 100:.10g}"  # as the config has it
         finer = 1 + len(digits.partition(".")[2])
-        yield (
-            f"guard max_shrink: {what} would shrink from {delivered} to {desired} profiles, "
-            f"by {shrink:.{finer}%}; at most {digits}% is allowed",
-            guards.shrink_location,
-        )
+        change = f"{what} would shrink from {delivered} to {desired} profiles, by {shrink:.{finer}%}"
+        yield f"guard max_shrink: {change}; at most {digits}% is allowed", guards.shrink_location
     if guards.max_exited is not None and leaving > guards.max_exited:
         of = "" if what == "the delivered set" else f" of {what}"
         yield (

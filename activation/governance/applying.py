@@ -1,15 +1,15 @@
 """The policies that apply to an activation (G3, G4)."""
 
 from muster.activation.model.governance import Policy
-from muster.activation.model.workspace import Activation, Workspace
+from muster.activation.model.workspace import AnyActivation, Workspace
 
 
-def deny_policies(activation: Activation, workspace: Workspace) -> tuple[Policy, ...]:
+def deny_policies(activation: AnyActivation, workspace: Workspace) -> tuple[Policy, ...]:
     """The policies in use that may deny an activation something, by id (G3)."""
     return tuple(each for each in _applying(activation, workspace) if each.deny is not None)
 
 
-def consent_policies(activation: Activation, workspace: Workspace) -> tuple[Policy, ...]:
+def consent_policies(activation: AnyActivation, workspace: Workspace) -> tuple[Policy, ...]:
     """The policies in use that leave people out of an activation, by id (G4)."""
     return tuple(each for each in _applying(activation, workspace) if each.consent is not None)
 
@@ -19,7 +19,7 @@ def consent_policies_for(marketing_actions: tuple[str, ...], workspace: Workspac
     return tuple(each for each in _in_use_for(marketing_actions, workspace) if each.consent is not None)
 
 
-def _applying(activation: Activation, workspace: Workspace) -> list[Policy]:
+def _applying(activation: AnyActivation, workspace: Workspace) -> list[Policy]:
     """The policies in use with one of the destination's marketing actions, by id."""
     return _in_use_for(activation.marketing_actions, workspace)
 

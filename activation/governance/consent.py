@@ -22,7 +22,7 @@ from muster.activation.governance.applying import consent_policies, consent_poli
 from muster.activation.governance.sharing import Sharing, sharing_of
 from muster.activation.model.governance import Policy
 from muster.activation.model.history import Run
-from muster.activation.model.workspace import Activation, Workspace
+from muster.activation.model.workspace import AnyActivation, Workspace
 from muster.activation.profiles.opened import Opened
 from muster.activation.profiles.positions import by_number
 from muster.activation.profiles.roster import Roster
@@ -49,7 +49,7 @@ class Consent:
         self._shared: dict[int, Sharing | None] = {}  # by the identity of a roster object, which opened inputs keep
         self._alone = RLock()  # policies are judged by one thread at a time
 
-    def let_through(self, activation: Activation, roster: Roster | None = None) -> dict[str, pl.Series]:
+    def let_through(self, activation: AnyActivation, roster: Roster | None = None) -> dict[str, pl.Series]:
         """For each consent policy that applies, in the order of ids: whether it lets each number through (Boolean).
 
         The profiles are those of ``roster``, by default those of the newest snapshot. Nobody whom the newest snapshot
@@ -67,7 +67,7 @@ class Consent:
         sharing = self._sharing(roster)
         return sharing.in_newest if sharing else self._opened.roster.present_numbers
 
-    def mistakes_of(self, activation: Activation) -> dict[str, str]:
+    def mistakes_of(self, activation: AnyActivation) -> dict[str, str]:
         """Why consent policies that apply to an activation do not fit the newest snapshot, or fail on a value, by id.
 
         ``DataError`` for a snapshot that cannot be read.
@@ -93,8 +93,8 @@ class Consent:
         workspace = self._workspace
         if not workspace.profiles.from_sources:
             return {*self._mistakes}
-        own = (each for each in workspace.activations if each.enabled and each.audience in workspace.audiences)
-        of_policy = (each for each in own if workspace.audiences[each.audience].merge_policy == self._opened.policy)
+        own = (each for each in workspace.all_activations if each.enabled)
+        of_policy = (each for each in own if workspace.merge_policy_of(each) == self._opened.policy)
         return {policy.id for each in of_policy for policy in consent_policies(each, workspace)}
 
     def refuse_left_out(self, run: Run, people: pl.Series, roster: Roster, *, remedy: str = "") -> None:
@@ -104,8 +104,8 @@ class Consent:
         cannot be judged refuses, too. Each person counts once, however often the number is in ``people``: numbers
         of profiles of ``roster``. ``remedy`` ends the message.
         """
-        destination = self._workspace.destinations.get(run.destination)
-        applying = consent_policies_for(destination.marketing_actions, self._workspace) if destination else ()
+        actions = self._workspace.marketing_actions_of(run.destination)
+        applying = consent_policies_for(actions or (), self._workspace)
         try:
             found = self._of(applying, roster)
         except MistakeError as error:

@@ -11,8 +11,9 @@ from muster.activation.governance.labelled import LabelIndex, Labelled
 from muster.activation.governance.violations import Violation, actions_in_common, violations
 from muster.activation.model.governance import LabelEntry, Policy
 from muster.activation.model.history import Run
+from muster.activation.model.messages import MessageActivation
 from muster.activation.model.redaction import redact
-from muster.activation.model.workspace import Activation, Workspace
+from muster.activation.model.workspace import AnyActivation, Workspace
 
 Record = dict[str, Any]  # of a judgement, in the ledger: see ``record``
 
@@ -21,11 +22,13 @@ Record = dict[str, Any]  # of a judgement, in the ledger: see ``record``
 class Judgement:
     """What governance says of one activation; empty where the workspace has nothing that concerns it."""
 
-    activation: Activation
+    activation: AnyActivation
     labelled: tuple[Labelled, ...] = ()
     deny: tuple[Policy, ...] = ()  # those that apply, by id
     consent: tuple[Policy, ...] = ()
     violations: tuple[Violation, ...] = ()
+    told: tuple[str, ...] = ()  # the unmapped audiences that messages may tell, by id (V5)
+    untold: Mapping[str, tuple[Violation, ...]] = field(default_factory=dict)  # those left out, with the violations
     is_governed: bool = False  # whether there are labels, policies or marketing actions at all
     # Environment variables of the workspace, whose values are in no record
     variables: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
@@ -57,37 +60,63 @@ class Judge:
         """Whether any data may have a label: of muster.yml, of a source, or C10 of profiles made by a graph (G2)."""
         return bool(self._workspace.labels) or self._workspace.profiles.from_sources
 
-    def of(self, activation: Activation) -> Judgement:
+    def told_audiences(self, activation: MessageActivation) -> tuple[str, ...]:
+        """The unmapped audiences that messages of an activation tell, by id: of its merge policy, and allowed (V5)."""
+        return self.of(activation).told
+
+    def of(self, activation: AnyActivation) -> Judgement:
         """The judgement of an activation of the workspace."""
         known = self._judged.get(activation.key)
         if known is None or known.activation is not activation:
             known = self._judged[activation.key] = self._judge(activation)
         return known
 
-    def _judge(self, activation: Activation) -> Judgement:
+    def _judge(self, activation: AnyActivation) -> Judgement:
+        others = unmapped_audiences(activation, self._workspace)
         if not (self._has_labels or self._workspace.policies or activation.marketing_actions):
-            return Judgement(activation)
-        return self._with(activation, self._index.of_activation(activation))
+            return Judgement(activation, told=others)
+        judgement = self._with(activation, self._index.of_activation(activation))
+        return self._with_unmapped(judgement, others) if others else judgement
 
-    def of_earlier(self, run: Run, written: Activation, before: Mapping[str, Any] | None) -> Judgement:
+    def _with_unmapped(self, judgement: Judgement, audiences: Sequence[str]) -> Judgement:
+        """The judgement with the unmapped audiences that messages may tell, and those that they may not (V5).
+
+        Audiences are taken one after the other, by id: each may go with the labels of all that are told already.
+        """
+        told, untold, found = list[str](), dict[str, tuple[Violation, ...]](), list(judgement.labelled)
+        known = {each.policy and each.policy.id for each in judgement.violations}
+        for audience in audiences:
+            more = self._index.of_audience(audience)
+            violated = violations(judgement.activation, (*found, *more), judgement.deny)
+            new = tuple(each for each in violated if (each.policy and each.policy.id) not in known)
+            if new:
+                untold[audience] = new
+            else:
+                told.append(audience)
+                found += more
+        return replace(judgement, told=tuple(told), untold=untold)
+
+    def of_earlier(self, run: Run, written: AnyActivation, before: Mapping[str, Any] | None) -> Judgement:
         """The judgement of an earlier run by today's labels, actions and policies (G3).
 
         ``written`` has the mapping and the deduplication keys of the run, ``before`` is the run's own record. The
-        audience is read as it is today. Of an audience that is gone, the labels that were recorded count. The marketing
-        actions are those of the destination today, or, if it is gone, those that were recorded.
+        audiences are read as they are today. Of an audience that is gone, the labels that were recorded count. The
+        marketing actions are those of the destination today, or, if it is gone, those that were recorded.
         """
         workspace, recorded = self._workspace, before or {}
-        destination = workspace.destinations.get(run.destination)
-        actions = destination.marketing_actions if destination else tuple(recorded.get("marketing_actions", ()))
+        today = workspace.marketing_actions_of(run.destination)
+        actions = tuple(recorded.get("marketing_actions", ())) if today is None else today
         activation = replace(written, marketing_actions=actions)
         if not (self._has_labels or workspace.policies or actions or recorded):
             return Judgement(activation)
-        found = self._index.of_mapping(activation)
-        if run.audience in workspace.audiences:
-            return self._with(activation, (*found, *self._index.of_audience(run.audience)))
-        return self._with(activation, (*found, *_recorded(recorded, run.audience)))
+        found = list(self._index.of_mapping(activation))
+        told = [run.audience] if run.audiences is None else [each.id for each in run.audiences]
+        for audience in told:
+            is_known = audience in workspace.audiences
+            found += self._index.of_audience(audience) if is_known else _recorded(recorded, audience)
+        return self._with(activation, found)
 
-    def _with(self, activation: Activation, found: Sequence[Labelled]) -> Judgement:
+    def _with(self, activation: AnyActivation, found: Sequence[Labelled]) -> Judgement:
         deny = deny_policies(activation, self._workspace)
         consent = consent_policies(activation, self._workspace)
         return Judgement(
@@ -101,6 +130,20 @@ class Judge:
         )
 
 
+def unmapped_audiences(activation: AnyActivation, workspace: Workspace) -> tuple[str, ...]:
+    """The audiences that messages may tell beside the mapped ones, by id: those of the same merge policy (V5)."""
+    if not isinstance(activation, MessageActivation) or activation.payload != "profile":
+        return ()
+    if not activation.unmapped_audiences:
+        return ()
+    policy, mapped = workspace.merge_policy_of(activation), {*activation.audience_ids}
+    return tuple(
+        sorted(
+            each.id for each in workspace.audiences.values() if each.merge_policy == policy and each.id not in mapped
+        )
+    )
+
+
 def problems(judgement: Judgement) -> list[Problem]:
     """The violations as mistakes in the YAML: each with the file and the line of the policy, or of the label C12."""
     return [each.location.problem(str(each)) for each in judgement.violations]
@@ -111,6 +154,7 @@ def record(judgement: Judgement) -> Record | None:
     if not judgement.is_governed:
         return None
     key, variables = judgement.activation.key, judgement.variables
+    untold = {"untold_audiences": sorted(judgement.untold)} if judgement.untold else {}
     return {
         "marketing_actions": list(judgement.activation.marketing_actions),
         "labels": [
@@ -131,10 +175,11 @@ def record(judgement: Judgement) -> Record | None:
             }
             for each in judgement.violations
         ],
+        **untold,
     }
 
 
-def described(policy: Policy, activation: Activation) -> Record:
+def described(policy: Policy, activation: AnyActivation) -> Record:
     """A policy that applies to an activation: id, name, actions in common, kind, expression, sources if it has some."""
     sources = {"consent_from": list(policy.consent_from)} if policy.consent_from else {}
     return {

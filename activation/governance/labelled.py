@@ -21,7 +21,7 @@ from muster.activation.governance.reads import (
 )
 from muster.activation.model.governance import LabelEntry
 from muster.activation.model.sources import DEFAULT_POLICY
-from muster.activation.model.workspace import IDENTITY_PREFIX, Activation, Workspace
+from muster.activation.model.workspace import IDENTITY_PREFIX, AnyActivation, Workspace
 from muster.activation.rules.labels import OF_A_GRAPH
 
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"|`((?:[^`]|``)*)`')
@@ -54,14 +54,15 @@ class LabelIndex:
             for above in _above(thing):
                 self._below.setdefault(above, []).append((thing, entry))
 
-    def of_activation(self, activation: Activation) -> tuple[Labelled, ...]:
-        """The labelled things that an activation reads: of its mapping first, then of its audience (G2)."""
-        return (*self.of_mapping(activation), *self.of_audience(activation.audience))
+    def of_activation(self, activation: AnyActivation) -> tuple[Labelled, ...]:
+        """The labelled things that an activation reads: of its mapping first, then of its audiences (G2)."""
+        of_audiences = (found for audience in activation.audience_ids for found in self.of_audience(audience))
+        return (*self.of_mapping(activation), *of_audiences)
 
-    def of_mapping(self, activation: Activation) -> tuple[Labelled, ...]:
+    def of_mapping(self, activation: AnyActivation) -> tuple[Labelled, ...]:
         """The labelled things that the mapping and the deduplication keys of an activation read."""
         found = mapping_reads(activation, self._workspace) if self._at else ()
-        return self._found(found, self._origins_of(activation.audience))
+        return self._found(found, self._origins_of(*activation.audience_ids[:1]))
 
     def of_audience(self, audience: str) -> tuple[Labelled, ...]:
         """The labelled things that an audience's rule reads, and those of the audiences that it refers to.
@@ -72,7 +73,7 @@ class LabelIndex:
         found = audience_reads(audience, self._workspace) if self._at else ()
         return (*self._found(found, origins), *(self._of_policy(audience, origins) if origins else ()))
 
-    def _origins_of(self, audience: str) -> Origins | None:
+    def _origins_of(self, audience: str = "") -> Origins | None:
         """What the profiles of an audience are made of; None where profiles have a path."""
         known = self._workspace.audiences.get(audience)
         policy = known.merge_policy if known else DEFAULT_POLICY

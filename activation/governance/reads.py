@@ -12,12 +12,14 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from muster.activation.frames.columns import PROFILE_ID
+from muster.activation.model.messages import MessageActivation
+from muster.activation.model.request_tree import usage
 from muster.activation.model.sources import Source
 from muster.activation.model.workspace import (
     IDENTITY_PREFIX,
     STATUS_SOURCE,
     TIME_SOURCE,
-    Activation,
+    AnyActivation,
     Audience,
     Column,
     EventsSource,
@@ -84,14 +86,18 @@ def names_of(workspace: Workspace) -> Names:
     return Names(source.id, source.identity_map, events.profile_id, events.timestamp)
 
 
-def reads(activation: Activation, workspace: Workspace) -> Iterator[Read]:
-    """Everything that an activation reads: its mapping, its deduplication keys, and what its audience reads (G2)."""
+def reads(activation: AnyActivation, workspace: Workspace) -> Iterator[Read]:
+    """Everything that an activation reads: its mapping, its deduplication keys, and what its audiences read (G2)."""
     yield from mapping_reads(activation, workspace)
-    yield from audience_reads(activation.audience, workspace)
+    for audience in activation.audience_ids:
+        yield from audience_reads(audience, workspace)
 
 
-def mapping_reads(activation: Activation, workspace: Workspace) -> Iterator[Read]:
-    """The reads of the mapped columns, of what transforms read beside them, and of the deduplication keys (G2)."""
+def mapping_reads(activation: AnyActivation, workspace: Workspace) -> Iterator[Read]:
+    """The reads of the mapped columns, of what transforms read beside them, and of the deduplication keys (G2).
+
+    Of messages also those of what goes with them though no column has it (V5, V6).
+    """
     names = names_of(workspace)
     for column in activation.mapping:
         for thing in _of_column(column, names, workspace.zone):
@@ -99,6 +105,27 @@ def mapping_reads(activation: Activation, workspace: Workspace) -> Iterator[Read
     for source in activation.deduplicate:
         for thing in _of_source(source, names):
             yield Read(thing, ("deduplicate",))
+    if isinstance(activation, MessageActivation):
+        yield from _of_messages(activation, names)
+
+
+def _of_messages(activation: MessageActivation, names: Names) -> Iterator[Read]:
+    """The namespaces that messages tell, the profile id where a request or a stream has it, and what is compared.
+
+    Messages of profiles tell all namespaces, or those in ``identities``.
+    """
+    told = (WHOLE_MAP,) if activation.identities is None else activation.identities
+    for namespace in told:
+        yield Read(Thing("identity_map", namespace), ("identities",))
+    if activation.attributes_version:
+        for thing in column_things(activation.attributes_version, names):
+            yield Read(thing, ("attributes_version",))
+    targets = {column.target for column in activation.mapping}
+    used = usage(activation.url or "", activation.request, {}).names
+    if PROFILE_ID in used - targets:
+        yield Read(Thing("column", PROFILE_ID), ("request",))
+    if activation.kind == "kinesis":
+        yield Read(Thing("column", PROFILE_ID), ("partition_key",))
 
 
 def audience_reads(audience: str, workspace: Workspace) -> Iterator[Read]:

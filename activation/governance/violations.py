@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from muster.activation.governance.labelled import Labelled
 from muster.activation.model.governance import Policy
 from muster.activation.model.locations import SourceLocation
-from muster.activation.model.workspace import Activation
+from muster.activation.model.workspace import AnyActivation
 from muster.activation.rules.labels import NEVER_EXPORTED, parse
 from muster.activation.wording import listed
 
@@ -50,13 +50,15 @@ class Violation:
         return "; ".join(_shown("" if alone else label, paths) for label, paths in by_label.items())
 
 
-def violations(activation: Activation, found: Iterable[Labelled], policies: Iterable[Policy]) -> tuple[Violation, ...]:
+def violations(
+    activation: AnyActivation, found: Iterable[Labelled], policies: Iterable[Policy]
+) -> tuple[Violation, ...]:
     """What an activation with these labelled things violates: C12 first, then ``policies``, in their order (G3)."""
     known = tuple(found)
     return (*_never_exported(activation, known), *_denied(activation, known, policies))
 
 
-def actions_in_common(policy: Policy, activation: Activation) -> tuple[str, ...]:
+def actions_in_common(policy: Policy, activation: AnyActivation) -> tuple[str, ...]:
     """The marketing actions of a policy that the destination of an activation has, sorted."""
     return tuple(sorted({*policy.actions} & {*activation.marketing_actions}))
 
@@ -66,13 +68,13 @@ def labels_of(found: Iterable[Labelled]) -> frozenset[str]:
     return frozenset(label for each in found for label in each.labels)
 
 
-def _never_exported(activation: Activation, found: Sequence[Labelled]) -> Iterator[Violation]:
+def _never_exported(activation: AnyActivation, found: Sequence[Labelled]) -> Iterator[Violation]:
     forbidden = tuple(each for each in found if NEVER_EXPORTED in each.labels)
     if forbidden:
         yield Violation(activation.key, None, (), (NEVER_EXPORTED,), forbidden, forbidden[0].entry.location)
 
 
-def _denied(activation: Activation, found: Sequence[Labelled], policies: Iterable[Policy]) -> Iterator[Violation]:
+def _denied(activation: AnyActivation, found: Sequence[Labelled], policies: Iterable[Policy]) -> Iterator[Violation]:
     present = labels_of(found)
     for policy in policies:
         deny = parse(policy.deny or "")

@@ -120,7 +120,7 @@ class Shapes:
     @property
     def has_phases(self) -> bool:
         """Whether all exits are answered before anything else is sent: requests are keyed by identifier (V9)."""
-        return self.activation.identities is not None
+        return bool(self.activation.identities)
 
     @property
     def is_per_namespace(self) -> bool:

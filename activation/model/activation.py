@@ -112,6 +112,16 @@ class AnyActivation:
         return f"{self.destination}/{self.id}"
 
     @property
+    def exports_files(self) -> bool:
+        """Whether runs export files of one audience, rather than send messages."""
+        return True
+
+    @property
+    def mode(self) -> Literal["full", "incremental"]:
+        """How runs for slots export: of messages, what changed."""
+        return "incremental"
+
+    @property
     def audience_ids(self) -> tuple[str, ...]:
         """The ids of the mapped audiences, in config order; all of them are of one merge policy."""
         raise NotImplementedError

@@ -101,6 +101,11 @@ class MessageActivation(AnyActivation):
     preset: str | None = None
 
     @property
+    def exports_files(self) -> bool:
+        """Whether runs export files of one audience, rather than send messages."""
+        return False
+
+    @property
     def audience_ids(self) -> tuple[str, ...]:
         """The ids of the mapped audiences, in config order."""
         return tuple(each.id for each in self.audiences)

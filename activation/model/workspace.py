@@ -176,6 +176,11 @@ class Activation(AnyActivation):
     preset: str | None = None  # the receiver whose rules the files are checked against
 
     @property
+    def mode(self) -> ExportMode:
+        """How runs for slots export."""
+        return self.export
+
+    @property
     def audience_ids(self) -> tuple[str, ...]:
         """The id of the audience."""
         return (self.audience,)
@@ -272,6 +277,16 @@ class Workspace:
         """The activations that write files, and those that send messages, in the order of destination id."""
         both: tuple[AnyActivation, ...] = (*self.activations, *self.message_activations)
         return tuple(sorted(both, key=lambda each: each.destination)) if self.message_activations else both
+
+    def merge_policy_of(self, activation: AnyActivation) -> str | None:
+        """The merge policy that the audiences of an activation are of; None while there is none of them (P10)."""
+        known = (self.audiences[each] for each in activation.audience_ids if each in self.audiences)
+        return next((each.merge_policy for each in known), None)
+
+    def marketing_actions_of(self, destination: str) -> tuple[str, ...] | None:
+        """What a destination of files or of messages does with the data; None for one that does not exist (G1)."""
+        found = self.destinations.get(destination) or self.message_destinations.get(destination)
+        return None if found is None else found.marketing_actions
 
     def activation(self, key: str) -> Activation | None:
         """The activation that writes files with the key ``destination/activation``, if there is one."""

@@ -38,7 +38,9 @@ def hashed(record: object) -> int:
     return int.from_bytes(sha256(json.dumps(record, sort_keys=True).encode()).digest()[:8], "big")
 
 
-def version_field(activation: MessageActivation, snapshot: Snapshot, moment: Moment, problems: list[str]) -> Field | None:
+def version_field(
+    activation: MessageActivation, snapshot: Snapshot, moment: Moment, problems: list[str]
+) -> Field | None:
     """The profile column that moves with every write, if the activation names one; else None (V3).
 
     A sentence is added to ``problems`` where the snapshot lacks the column.

@@ -200,10 +200,14 @@ class State:
     def _scan(self, stored: StoredFile, remedy: str) -> pl.LazyFrame:
         """Return all columns of a file once its checksum was compared."""
         stored = stored.whole
+        self.check(stored, remedy)
+        return pl.scan_parquet(self.path(stored), glob=False, hive_partitioning=False)
+
+    def check(self, stored: StoredFile, remedy: str = "") -> None:
+        """Compare a file's checksum with the ledger's, as ``read`` does, whatever kind of file it is."""
         if stored not in self._checked:
             self._check(stored, remedy)
             self._checked.add(stored)
-        return pl.scan_parquet(self.path(stored), glob=False, hive_partitioning=False)
 
     def _check(self, stored: StoredFile, remedy: str) -> None:
         path = self.path(stored)

@@ -1,5 +1,6 @@
 """Files in the state folder to which the ledger does not refer: a killed command left them, or history was pruned."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from glob import glob
@@ -8,7 +9,13 @@ from pathlib import Path, PurePosixPath
 from muster.activation.errors import MusterError
 from muster.activation.model.log import logger
 from muster.activation.state import state_paths
-from muster.activation.state.ledger import baselines_table, builds_table, named_files, runs_table
+from muster.activation.state.ledger import (
+    baselines_table,
+    builds_table,
+    message_baselines_table,
+    named_files,
+    runs_table,
+)
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.disk import checksum, create_file, sync
 
@@ -18,15 +25,16 @@ log = logger("muster.state")
 def clear(folder: Path, ledger: Ledger, file_mode: int) -> None:
     """Remove what a killed command left. With the lock held.
 
-    That is files that were being written, uploads of no run, and delivered sets, views and identity graphs to which the
-    ledger does not refer.
+    That is files that were being written, uploads and outboxes of no unfinished run, and delivered sets, views and
+    identity graphs to which the ledger does not refer.
     """
     for path in (folder / state_paths.TEMPORARY).iterdir():
         if not path.is_dir():  # muster makes no folder there that outlives a command
             path.unlink(missing_ok=True)
     for path in unnamed_uploads(folder, ledger):
         path.unlink(missing_ok=True)
-    named = baselines_table.files(ledger)
+    remove_unnamed_outboxes(folder, ledger)
+    named = baselines_table.files(ledger) | message_baselines_table.files(ledger)
     baselines = folder / state_paths.BASELINES
     # pathlib's glob takes several times as long for many folders
     for file in glob("*/*/*.parquet", root_dir=baselines):  # noqa: PTH207
@@ -38,6 +46,20 @@ def clear(folder: Path, ledger: Ledger, file_mode: int) -> None:
             sweep(folder, ledger, file_mode)
         except MusterError as error:  # a full disk: the next command tries again
             log.warning("%s", error)
+
+
+def remove_unnamed_outboxes(folder: Path, ledger: Ledger) -> None:
+    """Remove outboxes that no unfinished run is sending: unfinished ones, and those of runs that ended (V8, V12)."""
+    place = folder / state_paths.OUTBOX
+    if not place.is_dir():
+        return
+    named = {run.outbox["folder"] for run in runs_table.unfinished(ledger) if run.outbox}
+    for found in sorted(place.glob("*/*/*")):
+        if found.relative_to(folder).as_posix() not in named:
+            shutil.rmtree(found, ignore_errors=True)
+    for empty in (*sorted(place.glob("*/*")), *sorted(place.glob("*")), place):
+        with suppress(OSError):  # it holds something
+            empty.rmdir()
 
 
 def remove_unnamed_builds(folder: Path, ledger: Ledger) -> None:

@@ -10,7 +10,7 @@ from muster.activation.state import state_paths
 _LOOKED_AT = (
     *("", state_paths.LEDGER, state_paths.LEDGER_JOURNAL, state_paths.CONFIG_CHECKED),
     *(state_paths.MEMBERSHIPS, state_paths.BASELINES, state_paths.NUMBERING, state_paths.ROSTERS),
-    *(state_paths.REJECTS, state_paths.TEMPORARY, *state_paths.OF_BUILDS),
+    *(state_paths.REJECTS, state_paths.TEMPORARY, state_paths.OUTBOX, *state_paths.OF_BUILDS),
 )
 _OTHERS = 0o022  # write bits of the group and of everybody
 

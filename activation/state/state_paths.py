@@ -13,6 +13,7 @@
 ├── graphs/<policy>/<instant>/    the identity graph of a build, ids that stay, lineage (P7); made with profiles/
 ├── rejects/                 for each run the profiles that it left out, with the reasons
 ├── decisions/               the rows that each run wrote, unless an evaluation's memberships say the same
+├── outbox/<destination>/<activation>/<run>.<comparison>/  messages of a run that is being sent; made when there are any
 ├── staging/                 files of runs that wait to be uploaded to another machine; made when there are any
 ├── tmp/                     files being written; what is in it when a command starts was left by a killed one
 ├── pruning                  stands there while files of pruned history may still be there
@@ -39,7 +40,7 @@ LOCK = "lock"
 MEMBERSHIPS, BASELINES, NUMBERING, ROSTERS = "memberships", "baselines", "numbering", "rosters"
 VIEWS, GRAPHS = "profiles", "graphs"
 REJECTS, DECISIONS = "rejects", "decisions"
-TEMPORARY, STAGING = "tmp", "staging"
+TEMPORARY, STAGING, OUTBOX = "tmp", "staging", "outbox"
 PRUNING, INCOMING, RESTORING = "pruning", "incoming", "restoring"
 DAMAGED, REPLACED = "damaged-", "replaced-"  # beginnings of names: an instant follows
 
@@ -51,7 +52,7 @@ FOLDERS = (*_ALWAYS, TEMPORARY)  # made by every command that writes
 ASIDE = (DAMAGED, REPLACED)
 _OF_BUILD = re.compile(rf"({VIEWS}|{GRAPHS})/[^/]+/\d{{8}}T\d{{6}}Z(-\d+)?/[^/]+\.parquet")
 _FILES = (LEDGER, LEDGER_JOURNAL, LEDGER_CHECKED, CONFIG_CHECKED, LOCK, PRUNING)
-KNOWN = {*FOLDERS, *OF_BUILDS, *_FILES, STAGING}  # in a healthy state
+KNOWN = {*FOLDERS, *OF_BUILDS, *_FILES, STAGING, OUTBOX}  # in a healthy state
 
 
 def memberships_folder(audience: str) -> str:
@@ -90,9 +91,9 @@ def baseline_file(destination: str, activation: str, run_id: str) -> str:
     return f"{BASELINES}/{destination}/{activation}/{run_id}.parquet"
 
 
-def message_rows_file(destination: str, activation: str, run_id: str, compared: int, kind: str = "") -> str:
-    """Return the file for the delivered rows that a comparison of a run of messages leaves; ``kind`` tells two apart."""
-    return f"{BASELINES}/{destination}/{activation}/{run_id}.{compared}{kind}.parquet"
+def message_rows_file(destination: str, activation: str, run_id: str, compared: int) -> str:
+    """Return the file for the delivered rows that a comparison of a run of messages leaves."""
+    return f"{BASELINES}/{destination}/{activation}/{run_id}.{compared}.parquet"
 
 
 def roster_file(sha256: str) -> str:
@@ -158,6 +159,11 @@ def rewritten_file(file: str, taken: Collection[str]) -> str:
 def run_in(file: str) -> str:
     """Return the id of the run whose rejects or decision a file has."""
     return PurePosixPath(file).stem.partition("~")[0]
+
+
+def outbox_folder(destination: str, activation: str, run_id: str, compared: int) -> str:
+    """Return the folder of the outbox of a comparison of a run (V8)."""
+    return f"{OUTBOX}/{destination}/{activation}/{run_id}.{compared}"
 
 
 def kind_of(file: str) -> str:

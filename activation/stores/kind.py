@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
+from muster.activation.model.messages import MessageDestination
 from muster.activation.model.workspace import Destination
 
 Connection: TypeAlias = Mapping[str, str]  # the keys of ``connection`` that were written, and their values
@@ -47,7 +48,7 @@ class Urls(Protocol):
         """One spelling for all urls of a destination, without credentials (X9); ``root`` is the workspace's folder."""
 
 
-def variables_of(destination: Destination) -> Environ:
+def variables_of(destination: Destination | MessageDestination) -> Environ:
     """The environment variables for a destination: those of its workspace, for all others those of the process."""
     return ChainMap(dict(destination.variables), dict(os.environ))
 

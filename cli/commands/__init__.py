@@ -7,7 +7,7 @@ Out: text or JSON on the terminal, and an exit code.
 from importlib import import_module
 
 NAMES = (
-    *("init", "demo", "validate", "preview", "evaluate", "run", "export", "plan", "status"),
+    *("init", "demo", "validate", "preview", "evaluate", "run", "export", "resync", "plan", "status"),
     *("verify", "reconcile", "prune", "replay", "redeliver"),
     *("schedule", "runs", "audiences", "evaluations", "baseline", "profiles"),
     *("sources", "graph", "destinations", "presets", "policies", "state", "help"),

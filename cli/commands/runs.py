@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from muster.cli.app import app
-from muster.cli.invocation import opened
+from muster.cli.invocation import instant, opened
 from muster.cli.options import AsJson, RunId
 from muster.cli.typer_classes import add_group
 
@@ -68,7 +68,10 @@ def show(ctx: typer.Context, run: RunId, json: AsJson = False) -> None:
     workspace = opened(ctx)
     details = show_run(workspace, run)
     if json:
-        terminal.as_json(shapes.run(details.run) | {"governance": details.governance})
+        told = (
+            {} if details.run.audiences is None else {"told": shapes.told(details.run), "answers": details.run.answers}
+        )
+        terminal.as_json(shapes.run(details.run) | told | {"governance": details.governance})
     else:
         history.run_details(details, workspace.config.zone)
 
@@ -85,3 +88,18 @@ def rejects(ctx: typer.Context, run: RunId, json: AsJson = False) -> None:
         terminal.as_json([shapes.reject(each) for each in found.rejects])
     else:
         history.rejects(found)
+
+
+@group.command()
+def retry(ctx: typer.Context, run: RunId, json: AsJson = False) -> None:
+    """Let the next run offer again whom a receiver of messages refused."""
+    from muster.cli.shapes import runs as shapes
+    from muster.cli.show import history, terminal
+    from muster.runs import retry_rejects
+
+    workspace = opened(ctx)
+    found = retry_rejects(workspace, run, now=instant(None, workspace))
+    if json:
+        terminal.as_json(shapes.retried(found))
+    elif not ctx.obj.quiet:
+        history.retried(found)

@@ -1,7 +1,8 @@
 """The progress bar: on a terminal, once work has taken a second (SPEC 9). The bar shows steps that `muster.runs` logs.
 
 A log record moves it with ``extra={"done": 3, "of": 10}`` (the fourth of ten begins), and with ``{"rows": 3_100_000}``
-(so many more were written); ``{"step": "exporting crm/us"}`` is shown in place of the message.
+(so many more were written); ``{"step": "exporting crm/us"}`` is shown in place of the message. While messages are sent,
+``{"rate": 1250.0, "refused": 3, "left": 80.0}`` says how many a second, how many were refused, and the seconds left.
 """
 
 import logging
@@ -31,14 +32,29 @@ class Rows(ProgressColumn):
         return Text(f"{counted(rows)} rows{per_second}", no_wrap=True)
 
 
+class Messages(ProgressColumn):
+    """``1.2 k messages/s  3 refused``: while messages are sent; nothing else."""
+
+    def render(self, task: Task) -> Text:
+        """The column's text."""
+        rate, refused = task.fields["rate"], task.fields["refused"]
+        if rate is None:
+            return Text("")
+        told = f"  {counted(refused)} refused" if refused else ""
+        return Text(f"{counted(rate)} messages/s{told}", no_wrap=True)
+
+
 class TimeLeft(TimeElapsedColumn):
     """``0:00:07 left``, estimated from the steps that are done; before the first, the time elapsed."""
 
     def render(self, task: Task) -> Text:
         """The column's text."""
-        if not task.completed or not task.total or not task.elapsed:
+        left = task.fields["left"]
+        if left is None and (not task.completed or not task.total or not task.elapsed):
             return super().render(task)
-        seconds = round(task.elapsed / task.completed * (task.total - task.completed))
+        if left is None:
+            left = (task.elapsed or 0) / task.completed * ((task.total or 0) - task.completed)
+        seconds = round(left)
         return Text(f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left", style="progress.remaining")
 
 
@@ -73,6 +89,8 @@ class _Steps(logging.Handler):
         if (total := getattr(record, "of", None)) is not None:
             words = getattr(record, "step", record.getMessage())
             self._bar.update(task.id, completed=getattr(record, "done", 0), total=total, description=words)
+            rate, refused, left = (getattr(record, name, None) for name in ("rate", "refused", "left"))
+            self._bar.update(task.id, rate=rate, refused=refused, left=left)
 
 
 @contextmanager
@@ -83,9 +101,9 @@ def bar(label: str, console: Console, *, quiet: bool) -> Iterator[None]:
         return
     room = Column(no_wrap=True, overflow="ellipsis", max_width=max(12, console.width - _NUMBERS))
     words = TextColumn("{task.description}", markup=False, table_column=room)
-    numbers = [kind(table_column=Column(no_wrap=True)) for kind in (Steps, Rows, TimeLeft)]
+    numbers = [kind(table_column=Column(no_wrap=True)) for kind in (Steps, Rows, Messages, TimeLeft)]
     progress = Progress(words, BarColumn(bar_width=12), *numbers, console=console, transient=True)
-    progress.add_task(label, total=None, rows=0)
+    progress.add_task(label, total=None, rows=0, rate=None, refused=None, left=None)
     timer, steps = Timer(_PATIENCE, progress.start), _Steps(progress)
     timer.daemon = True
     logging.getLogger("muster").addHandler(steps)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from muster.cli.shapes.plain import Json, time
+from muster.cli.shapes.plain import Json, audiences_of, time
 from muster.cli.shapes.runs import run
 
 if TYPE_CHECKING:
@@ -50,11 +50,12 @@ def _activation(each: "ActivationStatus") -> Json:
     return {
         "destination": each.activation.destination,
         "activation": each.activation.id,
-        "audience": each.activation.audience,
+        **audiences_of(each.activation),
         "state": each.state,
         "due": time(each.due),
         "failing_since": time(each.failing_since),
         "error": each.error,
         "next": time(each.next),
+        "looked_at": time(each.looked_at),
         "last_run": run(each.last) if each.last else None,
     }

@@ -31,7 +31,8 @@ def checked(found: "CheckedActivation") -> Json:
     return {
         "destination": activation.destination,
         "activation": activation.id,
-        "audience": activation.audience,
+        "audience": getattr(activation, "audience", None),  # null of one that sends messages, as in its runs (V11)
+        "audiences": list(activation.audience_ids),
         "marketing_actions": list(activation.marketing_actions),
         "labels": [
             {"on": each.what, "labels": list(each.labels), "path": list(each.path_to(activation.key))}
@@ -40,6 +41,10 @@ def checked(found: "CheckedActivation") -> Json:
         "policies": [_policy(each) for each in found.policies],
         "violations": [_violation(each) for each in found.violations],
         "violated": bool(found.violations),
+        "untold_audiences": [
+            {"audience": audience, "violations": [_violation(each) for each in why]}
+            for audience, why in found.untold.items()
+        ],
         "uncounted": found.uncounted or None,
     }
 

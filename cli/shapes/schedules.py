@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from muster.cli.shapes.plain import Json, time
+from muster.cli.shapes.plain import Json, audiences_of, time
 
 if TYPE_CHECKING:
     from muster.runs import Fire, ScheduledActivation
@@ -14,8 +14,8 @@ def schedule(each: "ScheduledActivation") -> Json:
     return {
         "destination": activation.destination,
         "activation": activation.id,
-        "audience": activation.audience,
-        "export": activation.export,
+        **audiences_of(activation),
+        "export": activation.mode,
         "schedule": each.schedule,
         "enabled": activation.enabled,
         "next": time(each.next),

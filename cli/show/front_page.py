@@ -38,6 +38,7 @@ FRONT_PAGE = FrontPage(
             ("run", "all that is due (cron)"),
             ("evaluate", "who is in each audience"),
             ("export", "full files, on demand"),
+            ("resync", "messages about all"),
         ],
         "Check": [
             ("validate", "YAML, rules and data"),

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
         Build,
         EvaluationHistory,
         FailedAudience,
+        Retried,
         Run,
+        RunAudience,
         RunDetails,
         RunRejects,
     )
@@ -75,11 +77,24 @@ def run_details(details: "RunDetails", zone: ZoneInfo) -> None:
     shape = times.localised(shapes.run(details.run), zone) | ({"ages": ages} if ages else {})
     if details.run.merged is None:  # profiles have a path, or the run failed: nothing was counted
         shape = {key: value for key, value in shape.items() if key not in {"merged", "split"}}
+    if details.run.audiences is None:
+        shape = {key: value for key, value in shape.items() if key not in shapes.MESSAGE_KEYS}
+    else:
+        told = [_told(each, zone) for each in details.run.audiences]
+        shape = {key: value for key, value in shape.items() if key not in {"audience", "files"}} | {"audiences": told}
+        shape |= {"answers": details.run.answers} if details.run.answers else {}
     if details.governance:
         shape |= recorded(details.governance, details.run.excluded_by or {})
     terminal.details(shape | ({"redelivered": again} if again else {}), zone)
     if remark := counted_note([details.run]):
         terminal.say(f"note: {remark}")
+
+
+def _told(each: "RunAudience", zone: ZoneInfo) -> str:
+    """A mapped audience with its alias and evaluation: ``members as 23845, evaluated 2026-11-21 02:00``."""
+    named = f"{each.id} as {each.alias}" if each.alias else each.id
+    when = f"evaluated {times.written(each.evaluated_at, zone)}" if each.evaluated_at else "not evaluated yet"
+    return f"{named}, {when}"
 
 
 def rejects(found: "RunRejects") -> None:
@@ -88,11 +103,25 @@ def rejects(found: "RunRejects") -> None:
     if run.status != "succeeded" and not found.rejects:
         terminal.say(f"run {run.run_id} of {run.key} is {run.status}: it has left nobody out")
         return
+    with_tries = run.audiences is not None
     lines = [
-        (_ID_OF_FORGOTTEN if each.profile_id is None else one_line(each.profile_id), each.reason)
+        (
+            _ID_OF_FORGOTTEN if each.profile_id is None else one_line(each.profile_id),
+            each.reason,
+            *([each.tries] if with_tries else []),
+        )
         for each in found.rejects
     ]
-    terminal.rows(("profile_id", "reason"), lines, empty="nobody was left out")
+    headings = ("profile_id", "reason", *(["tries"] if with_tries else []))
+    terminal.rows(headings, lines, numbers=("tries",) if with_tries else (), empty="nobody was left out")
+
+
+def retried(found: "Retried") -> None:
+    """Print the result of `runs retry`."""
+    if not found.profiles:
+        terminal.say(f"{found.activation}: nobody whom the receiver refused; nothing changed")
+        return
+    terminal.say(f"{found.activation}: the next run offers {counted(found.profiles, 'refused profile')} again")
 
 
 def audiences(found: "Sequence[AudienceSummary]", zone: ZoneInfo) -> None:

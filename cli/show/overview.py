@@ -31,8 +31,9 @@ def status(found: "WorkspaceStatus", config: "Workspace", *, everything: bool) -
         terminal.clipped(text)
     shown = _shown(found.activations, everything=everything)
     if shown:
-        lines = [_line(each, at) for each in shown]
-        terminal.fitted(lines, numbers=_SENT, spare=("exited", "realized"))
+        looks = any(not each.activation.exports_files for each in found.activations)
+        lines = [_line(each, at, looks=looks) for each in shown]
+        terminal.fitted(lines, numbers=_SENT, spare=("exited", "realized", "looked"))
     if hidden := len(found.activations) - len(shown):
         terminal.say(f"and {hidden:,} more; --all lists them")
     reasons = list(_reasons(found, shown, at))
@@ -81,7 +82,8 @@ def _shown(found: "Sequence[ActivationStatus]", *, everything: bool) -> "list[Ac
     return [each for each in found if each.state in _WRONG or each.activation.key in chosen]
 
 
-def _line(each: "ActivationStatus", at: datetime) -> dict[str, str]:
+def _line(each: "ActivationStatus", at: datetime, *, looks: bool) -> dict[str, str]:
+    """The cells of an activation; those that send messages have the last look at what there is to send (V1)."""
     last, colour = each.last, _COLOURS.get(each.state)
     sent = last if last and last.status == "succeeded" else None
     state = each.state.replace("_", " ")
@@ -89,6 +91,7 @@ def _line(each: "ActivationStatus", at: datetime) -> dict[str, str]:
         "activation": escape(each.activation.key),
         "state": f"[{colour}]{state}[/]" if colour else state,
         "last run": _short(last.scheduled_time, at) if last else "-",
+        **({"looked": _short(each.looked_at, at) if each.looked_at else "-"} if looks else {}),
         **{name: terminal.cell(getattr(sent, name) if sent else None) for name in _SENT},
         "next": _next(each, at),
     }
@@ -97,8 +100,8 @@ def _line(each: "ActivationStatus", at: datetime) -> dict[str, str]:
 def _next(each: "ActivationStatus", at: datetime) -> str:
     if each.next:
         return _short(each.next, at)
-    awaits = each.activation.enabled and each.activation.schedule.kind == "after_evaluation"
-    return "evaluation" if awaits else "-"
+    kinds = {"after_evaluation": "evaluation", "each_run": "each run"}
+    return kinds.get(each.activation.schedule.kind, "-") if each.activation.enabled else "-"
 
 
 def _reasons(found: "WorkspaceStatus", shown: "Sequence[ActivationStatus]", at: datetime) -> Iterator[str]:
@@ -126,9 +129,9 @@ def _reasons(found: "WorkspaceStatus", shown: "Sequence[ActivationStatus]", at: 
 
 def _told(one: "ActivationStatus", found: "WorkspaceStatus") -> str:
     """The first line of why an activation fails; of one that is held (E9), without the reason of its audience."""
-    error, audience = first_line(one.error or ""), one.activation.audience
-    is_held = error.startswith("held: ") and any(each.audience == audience for each in found.failed_audiences)
-    return f"held, as audience {audience} failed" if is_held else error
+    error, names = first_line(one.error or ""), one.activation.audience_ids
+    held = [each.audience for each in found.failed_audiences if each.audience in names and error.startswith("held: ")]
+    return f"held, as audience {held[0]} failed" if held else error
 
 
 def _hours(age: timedelta) -> str:

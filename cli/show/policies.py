@@ -68,6 +68,8 @@ def checked(found: "Sequence[CheckedActivation]", *, disabled: int = 0) -> None:
     terminal.fitted(lines, numbers=("left out",), spare=("labels", "rule"))
     for each in (violation for one in found for violation in one.violations):
         _violation(each)
+    for one in found:
+        _untold(one)
     for reason, keys in _uncounted(found).items():
         terminal.say()
         terminal.prose(escape(f"{first_names(keys, 3)}: whom consent leaves out is not known: {reason}"))
@@ -153,6 +155,21 @@ def _violation(each: "Violation") -> None:
         terminal.hanging(f"{label}: {' -> '.join(path)}")
     if each.held is not None and each.policy:
         terminal.hanging(f"labels: {', '.join(each.held) or 'none'}; so {each.policy.expression} is true")
+
+
+def _untold(found: "CheckedActivation") -> None:
+    """Print which unmapped audiences messages leave out, and which policy each would violate (V5)."""
+    if not found.untold:
+        return
+    terminal.say()
+    names = first_names(list(found.untold), 3)
+    terminal.prose(
+        f"[yellow]{escape(found.activation.key)}[/]: its messages leave out what a policy forbids: who is in "
+        f"{escape(names)}"
+    )
+    for audience, why in found.untold.items():
+        for each in why:
+            terminal.hanging(f"{audience}: {each}")
 
 
 def _summary(found: "Sequence[CheckedActivation]") -> None:

@@ -44,8 +44,11 @@ def _evaluation(evaluation: "Evaluation", heading: str) -> None:
 
 def _exports(outcomes: "Sequence[Outcome]") -> None:
     lines = [_export_line(outcome) for outcome in outcomes]
-    short = {"trigger": short_triggers([outcome.run for outcome in outcomes])}
-    terminal.fitted(lines, numbers=SENT, spare=("file", "trigger", "export"), short=short, below="file")
+    runs = [outcome.run for outcome in outcomes]
+    sent = "sent" if any(run.audiences is not None for run in runs) else "file"
+    lines = [{sent if name == "file" else name: cell for name, cell in line.items()} for line in lines]
+    short = {"trigger": short_triggers(runs)}
+    terminal.fitted(lines, numbers=SENT, spare=(sent, "trigger", "export"), short=short, below=sent)
 
 
 def _export_line(outcome: "Outcome") -> dict[str, str]:
@@ -61,6 +64,9 @@ def _export_line(outcome: "Outcome") -> dict[str, str]:
 
 
 def _files(run: "Run") -> str:
+    if run.audiences is not None:
+        sent = run.messages or run.status == "succeeded"
+        return f"{counted(run.messages or 0, 'message')} in {counted(run.requests or 0, 'request')}" if sent else ""
     if not run.files:
         return "no rows, no file" if run.status == "succeeded" else ""
     first = f"{run.url}/{run.files[0].path}"

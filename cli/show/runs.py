@@ -42,8 +42,9 @@ def short_triggers(runs: "Sequence[Run]") -> list[str]:
 
 
 def counts(run: "Run", names: Sequence[str]) -> dict[str, str]:
-    """The cells of counts such as ``realized``; none of a run that failed, which sent nobody."""
-    return {name: cell(None if run.status == "failed" else getattr(run, name)) for name in names}
+    """The cells of counts such as ``realized``; none of an export that failed, which sent nobody."""
+    sent_nobody = run.status == "failed" and not run.messages
+    return {name: cell(None if sent_nobody else getattr(run, name)) for name in names}
 
 
 def counted_note(runs: "Iterable[Run]", columns: Collection[str] = ("received", "excluded")) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def schedules(found: "Sequence[ScheduledActivation]", zone: ZoneInfo) -> None:
     """Print the result of `schedule list`."""
-    lines = [(each.activation.key, each.activation.export, each.schedule, _next(each, zone)) for each in found]
+    lines = [(each.activation.key, each.activation.mode, each.schedule, _next(each, zone)) for each in found]
     headings = ("activation", "export", "schedule", "next")
     terminal.rows(headings, lines, empty="no activations yet: add some to destinations/*.yml", zone=zone)
 

@@ -37,7 +37,7 @@ TERMINAL = {"typer", "click", "rich", "argparse", "getpass"}
 FILES = {"os", "pathlib", "shutil", "tempfile", "glob", "io", "sqlite3", "polars", "pyarrow"}
 PLANS_RUN_IN = "activation/frames/engine.py"
 RUNS_A_PLAN = re.compile(r"collect|collect_all|collect_async|collect_all_async|collect_batches|sink_\w+")
-PRINTS_IN = ("cli/show/terminal.py", "cli/show/front_page.py")
+PRINTS_IN = ("cli/show/terminal.py", "cli/show/front_page.py", "sample_data/receiver.py")
 READS_THE_CLOCK = re.compile(r".+\.(now|utcnow|today)|time\.(time|time_ns|localtime|gmtime|ctime|strftime|asctime)")
 WAITS_FOR_WRITERS = "activation/system/file_ages.py"  # compares times of files with now: no result depends on it
 CHANCE = {"random", "secrets", "uuid"}
@@ -46,6 +46,7 @@ VAGUE = re.compile(r"(util|helper|base|core|manager|service|common|misc|stuff)s?
 DISTRIBUTION_OF = {
     "azure": "azure-storage-blob",
     "google": "google-cloud-storage",
+    "websocket": "websocket-client",
     "yaml": "pyyaml",
     "pydantic_core": "pydantic",  # its other half, of the version that pydantic asks for
 }

@@ -14,7 +14,19 @@ import polars as pl
 import pytest
 from support.crash_shop import ledger_of
 from support.erased import holding_value
-from support.old_workspace import ARCHIVES, FEED, IN_THE_WAY, PEOPLE, SCHEMA_6, SCHEMA_7, day, furnish, opened, process
+from support.old_workspace import (
+    ARCHIVES,
+    FEED,
+    IN_THE_WAY,
+    PEOPLE,
+    SCHEMA_6,
+    SCHEMA_7,
+    SCHEMA_8,
+    day,
+    furnish,
+    opened,
+    process,
+)
 from support.shop import Shop
 
 ROOT = Path(__file__).parents[2]
@@ -64,9 +76,21 @@ NEW_RUNS = [
     ("lake/listed", "2026-11-23T06:00:00Z", "succeeded", 1, 0, 0, 0),
     ("crm/now", "2026-11-23T07:00:00Z", "succeeded", 1, 4, 0, 1),
 ]
+# The tables that a schema brought, and columns of older tables.
+NEW_IN: dict[int, tuple[list[str], dict[str, list[str]]]] = {
+    8: (["builds"], {"baselines": ["policy", "build"], "runs": ["merged", "split"]}),
+    9: (
+        ["message_baselines", "looks"],
+        {
+            "runs": [
+                *("audiences", "messages", "requests", "by_trigger", "resent", "compared", "outbox", "answers"),
+            ],
+        },
+    ),
+}
 
 
-@pytest.fixture(params=[*ARCHIVES, SCHEMA_7], ids=lambda archive: archive.name)
+@pytest.fixture(params=[*ARCHIVES, SCHEMA_7, SCHEMA_8], ids=lambda archive: archive.name)
 def old(tmp_path: Path, request: pytest.FixtureRequest) -> Shop:
     """The workspace as the older muster left it after two days."""
     return opened(tmp_path, request.param)
@@ -184,7 +208,7 @@ def _rows(shop: Shop) -> dict[str, Any]:
     return {table: rows for table, rows in found.items() if table != "numbering"}
 
 
-@pytest.mark.parametrize("archive", [*ARCHIVES, SCHEMA_6, SCHEMA_7], ids=lambda archive: archive.name)
+@pytest.mark.parametrize("archive", [*ARCHIVES, SCHEMA_6, SCHEMA_7, SCHEMA_8], ids=lambda archive: archive.name)
 def test_a_person_of_before_is_forgotten(tmp_path: Path, archive: Path) -> None:
     """G8: who is in the state of an older muster, in its memberships, delivered sets, rosters, rows and rejects, is
     erased from all of them; receivers get the exits, and everybody else goes on as ever.
@@ -213,22 +237,32 @@ def test_a_person_of_before_is_forgotten(tmp_path: Path, archive: Path) -> None:
     assert "left over" not in old.ok("state", "check").out
 
 
-def test_a_state_without_builds_becomes_one_of_this_version(tmp_path: Path) -> None:
-    """SPEC 10, P10: the first command that writes migrates a ledger of schema 7; all rows stay, nobody's profiles were
-    built from sources, and until then commands that read leave the ledger as it is.
+@pytest.mark.parametrize(("archive", "schema"), [(SCHEMA_7, 7), (SCHEMA_8, 8)], ids=["schema 7", "schema 8"])
+def test_an_older_state_becomes_one_of_this_version(tmp_path: Path, archive: Path, schema: int) -> None:
+    """SPEC 10: the first command that writes migrates the ledger; all rows stay, new tables are empty and new columns
+    null, and until then commands that read leave the ledger as it is.
     """
-    old = opened(tmp_path, SCHEMA_7)
+    old = opened(tmp_path, archive)
     before = _tables(old)
     old.ok("status")
     assert _tables(old) == before
     old.ok("baseline", "reset", "crm/everybody")
     version, tables = _tables(old)
-    assert (before[0], version) == (7, 8)
-    assert tables.pop("builds") == []
-    kept = [row for row in before[1]["baselines"] if row["activation"] != "everybody"]
-    assert tables.pop("baselines") == [row | {"policy": None, "build": None} for row in kept]
-    assert tables.pop("runs") == [row | {"merged": None, "split": None} for row in before[1]["runs"]]
-    assert tables == {name: rows for name, rows in before[1].items() if name not in {"baselines", "runs"}}
+    assert (before[0], version) == (schema, 9)
+    new = [each for number, each in NEW_IN.items() if number > schema]
+    assert {name: tables.pop(name) for names, _ in new for name in names} == {
+        name: [] for names, _ in new for name in names
+    }
+    kept = {name: [row for row in rows if not _is_reset(name, row)] for name, rows in before[1].items()}
+    for _, columns in new:
+        for name, added in columns.items():
+            kept[name] = [row | dict.fromkeys(added) for row in kept[name]]
+    assert tables == kept
+
+
+def _is_reset(table: str, row: dict[str, Any]) -> bool:
+    """Whether ``baseline reset crm/everybody`` deletes the row."""
+    return table == "baselines" and row["activation"] == "everybody"
 
 
 def _tables(shop: Shop) -> tuple[int, dict[str, list[dict[str, Any]]]]:

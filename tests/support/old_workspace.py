@@ -2,9 +2,10 @@
 
 `tests/golden/workspace-e2364f4.tar.gz` holds what the commit e2364f4 left, the last one before the code moved into
 packages, `workspace-c1c7e5c.tar.gz` what c1c7e5c left, the last one that numbered profiles anew each night,
-`workspace-59003d7.tar.gz` what 59003d7 left, the last one of schema 6, and `workspace-1a9d801.tar.gz` what 1a9d801
-left, the last one of schema 7. They are never made again with newer code. They were made so, with that commit in a
-folder of its own (`cli.main` was the module of the first two):
+`workspace-59003d7.tar.gz` what 59003d7 left, the last one of schema 6, `workspace-1a9d801.tar.gz` what 1a9d801 left,
+the last one of schema 7, and `workspace-8c37198.tar.gz` what 8c37198 left, the last one of schema 8. They are never
+made again with newer code. They were made so, with that commit in a folder of its own (`cli.main` was the module of the
+first two):
 
     git archive e2364f4 | tar -x -C /tmp/old
     PYTHONPATH=.:tests python -m support.old_workspace /tmp/old tests/golden/workspace-e2364f4.tar.gz
@@ -24,6 +25,7 @@ from support.shop import STATUS, Shop
 ARCHIVES = [Path(__file__).parents[1] / f"golden/workspace-{commit}.tar.gz" for commit in ("e2364f4", "c1c7e5c")]
 SCHEMA_6 = Path(__file__).parents[1] / "golden/workspace-59003d7.tar.gz"  # the last one before people were forgotten
 SCHEMA_7 = Path(__file__).parents[1] / "golden/workspace-1a9d801.tar.gz"  # the last one before profiles from sources
+SCHEMA_8 = Path(__file__).parents[1] / "golden/workspace-8c37198.tar.gz"  # the last one before destinations of messages
 IN_THE_WAY = "out/lake/lake_listed_20261121T060000Z.parquet"
 # Who has which e-mail address and is a VIP, day by day. On the 21st b is none any more, e has an address at last, and f
 # comes with that of c. On the 22nd the profile of a is deleted, b is a VIP again, c has another address and e none.

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 import uvicorn
 from starlette.applications import Starlette
@@ -201,7 +201,7 @@ class Door:
         form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
         basic = request.headers.get("authorization", "").removeprefix("Basic ")
         user, _, password = base64.b64decode(basic).decode().partition(":")
-        named = (form.get("client_id", user), form.get("client_secret", password))
+        named = (form.get("client_id", unquote(user)), form.get("client_secret", unquote(password)))
         return form.get("grant_type") == "client_credentials" and named == (self.client_id, self.client_secret)
 
 
@@ -298,6 +298,7 @@ class _Server:
         self._starlette = Starlette(routes=routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["path"] = scope["path"].removeprefix(f"http://{Request(scope).headers.get('host')}")  # asked as a proxy
         scope["transport"] = cast("Any", send).__self__.transport  # uvicorn's, of the connection
         with contextlib.suppress(ConnectionError):  # whoever asked was killed
             await self._starlette(scope, receive, send)

@@ -163,8 +163,9 @@ class Shop:
         self.write(f"audiences/{name}.yml", {"name": name} | content)
 
     def destination(self, name: str, /, **content: Any) -> None:
-        """Write a destination; CSV into ``out/<name>`` unless told otherwise."""
-        self.write(f"destinations/{name}.yml", {"name": name, "url": f"out/{name}", "format": "csv"} | content)
+        """Write a destination; CSV into ``out/<name>`` unless told otherwise, or of a kind that takes messages."""
+        files = {"url": f"out/{name}", "format": "csv"} if "kind" not in content else {}
+        self.write(f"destinations/{name}.yml", {"name": name} | files | content)
 
     def crm(self, *, audience: str = "all", export: str = "incremental", schedule: Any = None, **content: Any) -> None:
         """A destination that sends one audience each day at 05:00: ids, e-mails and status, incrementally, unless told

@@ -29,6 +29,12 @@ def next_number(ledger: Ledger, policy: str) -> int:
     return 1 + ((row["number"] if row else None) or 0)
 
 
+def newest_numbers(ledger: Ledger) -> dict[str, int]:
+    """Return the number of the newest build of each policy."""
+    rows = ledger.ask("SELECT policy, max(number) AS number FROM builds GROUP BY policy ORDER BY policy")
+    return {row["policy"]: row["number"] for row in rows}
+
+
 def get(ledger: Ledger, policy: str, number: int) -> Build | None:
     """Return one build of a policy."""
     query = f"SELECT {_COLUMNS} FROM builds WHERE policy = ? AND number = ?"

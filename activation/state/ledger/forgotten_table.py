@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from hashlib import sha256
 from typing import Literal
 
 from muster.activation.instants import iso
@@ -21,6 +22,11 @@ def key(ledger: Ledger) -> str | None:
 def digests(ledger: Ledger, kind: Kind) -> list[str]:
     """Return the digests (HMAC-SHA-256, in hex) of one kind."""
     return [row["digest"] for row in ledger.ask("SELECT digest FROM forgotten WHERE kind = ? ORDER BY digest", kind)]
+
+
+def fingerprint(ledger: Ledger) -> str:
+    """Return a digest of all digests: it changes when somebody is forgotten."""
+    return sha256("\n".join(each for kind in KINDS for each in digests(ledger, kind)).encode()).hexdigest()
 
 
 def put_key(ledger: Ledger, value: str, at: datetime) -> None:

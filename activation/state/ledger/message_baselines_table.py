@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
 from sqlite3 import Row
 
 from muster.activation.instants import iso
@@ -21,6 +20,11 @@ def get(ledger: Ledger, destination: str, activation: str) -> MessageBaseline | 
 def list_all(ledger: Ledger) -> list[MessageBaseline]:
     """Return the delivered rows of all activations, by destination and activation."""
     return _baselines(ledger, ledger.ask("SELECT * FROM message_baselines ORDER BY destination, activation"))
+
+
+def files(ledger: Ledger) -> set[str]:
+    """Return the state files of all delivered rows."""
+    return {row["file"] for row in ledger.ask("SELECT file FROM message_baselines")}
 
 
 def put(ledger: Ledger, baseline: MessageBaseline) -> None:

@@ -10,6 +10,7 @@ from muster.activation.state.ledger.database import Ledger
 
 _OF_EVALUATIONS = "SELECT file, sha256, size FROM evaluations"
 _OF_BASELINES = "SELECT file, sha256, size FROM baselines"
+_OF_ROWS = "SELECT file, sha256, size FROM message_baselines"
 _MASKS = "SELECT mask FROM baselines WHERE mask IS NOT NULL"
 _OF_RUNS = (
     "SELECT json_extract({0}, '$.file') AS file, json_extract({0}, '$.sha256') AS sha256, "
@@ -46,7 +47,7 @@ def named(ledger: Ledger) -> dict[str, StoredFile]:
     Of rosters only the checksum is known; their size is -1.
     """
     of_runs = [_OF_RUNS.format(column) for column in state_paths.COLUMN_OF_RUNS_FOLDER.values()]
-    queries = [_OF_EVALUATIONS, _OF_BASELINES, *of_runs]
+    queries = [_OF_EVALUATIONS, _OF_BASELINES, _OF_ROWS, *of_runs]
     found = [StoredFile(row["file"], row["sha256"], row["size"]) for query in queries for row in ledger.ask(query)]
     found += [StoredFile.of(run.baseline["stored"]) for run in runs_table.unfinished(ledger) if run.baseline]
     found += [StoredFile.of(json.loads(row["mask"])) for row in ledger.ask(_MASKS)]

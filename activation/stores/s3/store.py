@@ -12,17 +12,13 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
-import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.loaders import Loader, create_loader
 
 from muster.activation.model.log import logger
 from muster.activation.model.workspace import Destination
@@ -40,16 +36,12 @@ from muster.activation.stores.protocol import (
 from muster.activation.stores.remote_urls import prefix
 from muster.activation.stores.s3 import multipart
 from muster.activation.stores.s3.errors import as_store_errors, code, has_no_reason
+from muster.activation.stores.s3.login import aws_client
 
 log = logger("muster.deliver")
 
 _CHUNK = 1 << 20
 
-_KEYS = {
-    "aws_access_key_id": "access_key_id_env",
-    "aws_secret_access_key": "secret_access_key_env",
-    "aws_session_token": "session_token_env",
-}
 _MD5 = re.compile(r'"?([0-9a-f]{32})(-[0-9]+)?"?')
 
 
@@ -320,27 +312,12 @@ def _client(destination: Destination) -> Any:
         request_checksum_calculation="when_required",
         max_pool_connections=multipart.AT_ONCE,
     )
-    known = botocore.session.Session(profile=connection.get("profile"))
-    known.register_component("data_loader", _descriptions(known.get_config_variable("data_path")))
-    session = boto3.Session(botocore_session=known)
     try:
-        return session.client(
-            "s3",
-            region_name=connection.get("region") or session.region_name or "us-east-1",
-            endpoint_url=connection.get("endpoint"),
-            config=config,
-            **{option: variables[connection[key]] for option, key in _KEYS.items() if key in connection},
-        )
+        return aws_client("s3", connection, variables, config)
     except BotoCoreError:
         raise
     except ValueError as error:
         raise UnusableError("its endpoint is not an address that S3's client accepts") from error
-
-
-@cache
-def _descriptions(data_path: str | None) -> Loader:
-    """AWS's descriptions of its services, read once for all destinations: reading takes a seventh of a second."""
-    return create_loader(data_path)
 
 
 def _checksum(found: dict[str, Any]) -> str:

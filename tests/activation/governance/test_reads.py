@@ -38,7 +38,16 @@ def column(source: str, **more: Any) -> Column:
 def activation(*mapping: Column, audience: str = "all", deduplicate: tuple[str, ...] = ()) -> Activation:
     """An activation ``d/a`` of an audience."""
     return Activation(
-        "a", "d", "d", audience, "full", Schedule("on_demand", UTC_ZONE), "out", "csv", mapping, deduplicate
+        id="a",
+        destination="d",
+        destination_name="d",
+        audience=audience,
+        export="full",
+        schedule=Schedule("on_demand", UTC_ZONE),
+        url="out",
+        format="csv",
+        mapping=mapping,
+        deduplicate=deduplicate,
     )
 
 

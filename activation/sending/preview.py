@@ -1,0 +1,54 @@
+"""What a run that sends messages would do, without doing it: profiles by trigger, messages, requests, bytes (V11)."""
+
+from dataclasses import replace
+
+from muster.activation.errors import MusterError
+from muster.activation.export.carry_out import Outcome
+from muster.activation.export.decided import as_user_reads
+from muster.activation.inputs.parquet import blamed
+from muster.activation.model.exports import Sending
+from muster.activation.outbox.writing import remove_outbox, write_outbox
+from muster.activation.profile_changes.changes import Changes
+from muster.activation.sending.begin import Waiting, batches_of, gathered
+from muster.activation.sending.guards import refuse_messages, refuse_removals
+from muster.activation.sending.run_record import new_run, with_changes
+from muster.activation.session import Session
+from muster.activation.wording import counted
+
+
+def preview(sending: Sending, session: Session) -> Outcome | None:
+    """The run with its counts, or the error that it would end with; None where there is nothing to send.
+
+    The outbox is written to the state, which is a scratch folder, and removed.
+    """
+    own = session.of_audience(sending.activation.audience_ids[0])
+    run = new_run(sending, session)
+    try:
+        with blamed(own.opened.opened_parts):
+            changes = gathered(sending, own)
+            run = with_changes(run, changes, own)
+            refuse_removals(sending, changes.removals)
+            if not changes.has_something and not changes.failed:
+                return None
+            batches = Waiting().apart(batches_of(sending, run, changes, own))
+            outbox = write_outbox(own.state, run, changes.people, batches)
+            remove_outbox(own.state, outbox)
+            totals = outbox["totals"]
+            own.opened.refuse_changed()
+        if not totals["entries"] and not changes.failed:
+            return None
+        run = replace(run, messages=totals["entries"], requests=totals["requests"])
+        told = (f"{counted(totals['bytes'], 'byte')} in {counted(totals['requests'], 'request')}", *_remarks(changes))
+        refuse_messages(totals["entries"], sending)
+    except (MusterError, OSError) as problem:
+        error = as_user_reads(problem, sending, own)
+        return Outcome(replace(run, error=str(error)), error)
+    held = "; ".join(changes.failed)
+    failed = as_user_reads(MusterError(held), sending, own) if held else None
+    return Outcome(replace(run, error=held or None), failed, told, totals["bytes"])
+
+
+def _remarks(changes: Changes) -> list[str]:
+    """Who is sent by which trigger, and who waits (V7)."""
+    told = [f"{number:,} by {trigger}" for trigger, number in changes.counts.by_trigger.items() if number]
+    return [*told, *([f"{counted(changes.waiting, 'profile')} waiting for others"] if changes.waiting else [])]

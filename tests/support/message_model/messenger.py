@@ -1,0 +1,163 @@
+"""An activation that sends messages, over days: evaluations, rows, a changed mapping, the forgotten (V2 to V4, V10)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from support.message_model.case import Case
+from support.message_model.words import EMPTY, Group, Message, Row, Setup, Told
+from support.model.memberships import from_feed, overridden
+from support.model.shop import Shop
+from support.model.words import EXITED, REALIZED, Column, Identity, Memberships, Snapshot
+
+ACCEPTED, REFUSED, UNCERTAIN, UNSENT = "accepted", "refused", "uncertain", "unsent"
+
+
+@dataclass
+class Messenger:
+    """What muster remembers of one activation; ``shop`` decides who is in which audience."""
+
+    shop: Shop
+    setup: Setup
+    rows: dict[str, tuple[Row, ...]] = field(default_factory=dict)
+    mapping: tuple[Column, ...] | None = None  # with which the newest run compared
+    ids: set[str] = field(default_factory=set)  # forgotten (G8)
+    identities: set[Identity] = field(default_factory=set)  # likewise
+
+    def forget(self, profile: str, snapshot: Snapshot) -> None:
+        """G8: the profile, and whoever has no identities but forgotten ones."""
+        self.ids.add(profile)
+        self.identities |= snapshot.identities(profile)
+
+    def is_forgotten(self, profile: str, snapshot: Snapshot) -> bool:
+        pairs = snapshot.identities(profile)
+        return profile in self.ids or (bool(pairs) and pairs <= self.identities)
+
+    def memberships(self, audience: str, at: datetime) -> Memberships:
+        """X2, X6."""
+        newest = self.shop.newest(audience, at)
+        if newest is None:
+            return {}
+        rules = self.shop.audiences[audience]
+        said = [message for message in self.shop.messages if message.audience == audience]
+        if rules.from_feed and rules.rule is None:
+            return from_feed(newest.memberships, said, at)
+        return overridden(newest.memberships, said, newest.at, at) if rules.from_feed else newest.memberships
+
+    def case(self, at: datetime, *, resync: bool = False) -> Case:
+        """What a run at an instant compares; a changed mapping counts as sent from the first one on (V4)."""
+        snapshot = self.shop.snapshot(at)
+        remapped = self.mapping is not None and self.mapping != self.setup.mapping
+        if remapped and not self.setup.resends:
+            self._count_as_sent(snapshot, at)
+        self.mapping = self.setup.mapping
+        mapped = {audience for audience, _ in self.setup.places}
+        return Case(
+            self.setup,
+            at,
+            {audience: self.memberships(audience, at) for audience in self.shop.audiences},
+            snapshot,
+            lambda profile: self.is_forgotten(profile, snapshot),
+            self.rows,
+            resync,
+            remapped,
+            tuple(each for each in self.shop.audiences if each not in mapped),
+        )
+
+    def _count_as_sent(self, snapshot: Snapshot, at: datetime) -> None:
+        case = Case(self.setup, at, {}, snapshot, lambda _: False, self.rows)
+        for profile, rows in self.rows.items():
+            if profile in snapshot.people:
+                values = case.values(profile)
+                self.rows[profile] = tuple(
+                    replace(row, told=replace(row.told, values=values)) if row.told else row for row in rows
+                )
+
+    def retry(self) -> None:
+        """V11: dead letters are due again."""
+        for profile, rows in self.rows.items():
+            self.rows[profile] = tuple(replace(row, tries=0, refused=None) for row in rows)
+
+    # What became of messages
+
+    def settle(self, profile: str, found: Sequence[tuple[Row, Message | None]], outcomes: frozenset[str]) -> None:
+        """Move the row of a profile: it is one of these, and its message came to one of these outcomes."""
+        after: list[Row] = []
+        for row, message in found:
+            for outcome in sorted(outcomes):
+                after += [row] if message is None else _after(row, message.told, outcome)
+        self.keep(profile, after)
+
+    def settle_groups(
+        self,
+        profile: str,
+        found: Sequence[tuple[Row, Message | None]],
+        outcomes: Mapping[Group, frozenset[str]],
+    ) -> None:
+        """The same where requests are keyed: each group came to one of its outcomes."""
+        after: list[Row] = []
+        for row, message in found:
+            moved: list[Row] = [row]
+            for group, each in sorted(outcomes.items(), key=lambda item: item[0][1] == EXITED):
+                if message is not None:
+                    moved = [
+                        new
+                        for old in moved
+                        for outcome in sorted(each)
+                        for new in after_group(old, message, group, outcome)
+                    ]
+            after += moved
+        self.keep(profile, after)
+
+    def keep(self, profile: str, rows: Sequence[Row]) -> None:
+        """Keep what a row can be, each once."""
+        unique: list[Row] = []
+        for row in rows:
+            if row not in unique:
+                unique.append(row)
+        if all(row == Row() for row in unique):
+            self.rows.pop(profile, None)
+        else:
+            self.rows[profile] = tuple(unique)
+
+
+def _after(row: Row, told: Told, outcome: str) -> Sequence[Row]:
+    if outcome == ACCEPTED:
+        return [row.accepted(told)]
+    if outcome == UNCERTAIN:
+        return [row.uncertain(told)]
+    return row.refused_with(told) if outcome == REFUSED else [row]
+
+
+def after_group(row: Row, message: Message, group: Group, outcome: str) -> Sequence[Row]:
+    """Audience by audience (V2): what the row is like after one group was told."""
+    place, status = group
+    before, new = row.told or EMPTY, message.told
+    if status == EXITED and new.states.get(place, ("",))[0] == REALIZED:  # only an identity of a member left
+        gone = (message.groups | message.optional).get(group, (frozenset(), frozenset()))[1]
+        told = replace(before, held={**before.held, place: before.held.get(place, frozenset()) - gone})
+    else:
+        leaving = (message.groups | message.optional).get((place, EXITED), (frozenset(), frozenset()))[1]
+        still = row.held(place) & leaving if status == REALIZED else frozenset()
+        told = replace(
+            before,
+            states={**before.states, place: new.states[place]},
+            held={**before.held, place: new.held.get(place, frozenset()) | still},
+            ids_of={**before.ids_of, place: new.ids_of.get(place)},
+            ids=new.ids,
+            values=new.values,
+        )
+    if outcome == ACCEPTED:
+        return [
+            replace(
+                row, told=told, maybe=tuple(each for each in row.maybe if _differs(each, told)), tries=0, refused=None
+            )
+        ]
+    if outcome == UNCERTAIN:
+        return [row.uncertain(told)]
+    return row.refused_with(told) if outcome == REFUSED else [row]
+
+
+def _differs(maybe: Told, told: Told) -> bool:
+    """Whether something that may have been told is not settled yet by what was accepted since."""
+    return any(told.states.get(place) != state for place, state in maybe.states.items())
