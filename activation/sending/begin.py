@@ -7,7 +7,6 @@ ledger: delivering         the next command goes on from here (``resume``)
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 import polars as pl
 
@@ -33,6 +32,7 @@ from muster.activation.sending.basis import basis_of
 from muster.activation.sending.guards import refuse_removals, refused_beyond
 from muster.activation.sending.lasting import lasts_until
 from muster.activation.sending.looking import Looks
+from muster.activation.sending.recipe import with_recipe
 from muster.activation.sending.recorded import Kept, with_kept
 from muster.activation.sending.run_record import new_attempt, put_with_superseded, with_changes
 from muster.activation.sending.settle import move_without_run
@@ -128,6 +128,7 @@ def _write(run: Run, sending: Sending, session: Session, changes: Changes, finge
             remove_outbox(session.state, outbox)
             return Begun(None)
         with session.ledger.transaction():
+            run = with_recipe(run, sending.activation, changes, session, waits=not sending.is_resync)
             put_with_superseded(run, sending, session)
     except BaseException:
         remove_outbox(session.state, outbox)
@@ -194,11 +195,8 @@ def _kept(sending: Sending, session: Session, changes: Changes, files: _Files) -
 
 def _record_look(sending: Sending, session: Session, fingerprint: str, changes: Changes) -> None:
     """Record that there was nothing to send; that look holds only where it says all that it depended on (V1)."""
-    until: datetime | None = None
-    if fingerprint and (changes.waiting or changes.warnings):
-        fingerprint = ""  # somebody waits for others, or a warning has to be told each time
-    if fingerprint:
-        until = lasts_until(sending.activation, session)
+    fingerprint = "" if changes.waiting else fingerprint  # somebody who waits for others is sent after a time
+    until = lasts_until(sending.activation, session) if fingerprint else None
     look = Look(sending.activation.destination, sending.activation.id, session.at, fingerprint, until)
     session.opened.refuse_changed()
     with session.ledger.transaction():

@@ -15,6 +15,7 @@ from muster.activation.outbox.outcomes import OUTCOME, OUTCOME_TYPE, REASON, UNS
 from muster.activation.outbox.reading import Outbox, open_outbox
 from muster.activation.outbox.writing import remove_outbox
 from muster.activation.profile_changes.rows_after import RowsAfter, write_rows
+from muster.activation.sending.decision import write_decision
 from muster.activation.sending.recorded import Kept, kept_of
 from muster.activation.sending.run_record import with_counts
 from muster.activation.session import Session
@@ -46,6 +47,7 @@ def settle(outbox: Outbox, outcomes: Outcomes, session: Session) -> tuple[Run, E
         resent=outcomes.resent,
         answers=dict(outcomes.answers),
         rejects=_write_rejects(run, after, session),
+        decision=write_decision(session.state, run, outbox.people, outcomes.entries) if outcomes.messages else None,
         outbox=None,
     )
     before = message_baselines_table.get(session.ledger, run.destination, run.activation)
