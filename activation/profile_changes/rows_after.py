@@ -127,7 +127,9 @@ def write_moved(state: State, file: str, moved: pl.LazyFrame, made: Made) -> Sto
     return _write(state, file, moved, made)
 
 
-def due_again(state: State, file: str, baseline: MessageBaseline, people: pl.Series | None = None) -> MessageBaseline:
+def without_refusals(
+    state: State, file: str, baseline: MessageBaseline, people: pl.Series | None = None
+) -> MessageBaseline:
     """The delivered rows in which refused profiles are offered once more, in a file of its own (`muster runs retry`).
 
     ``people`` (String) are their ids; None: all of them.
@@ -139,7 +141,7 @@ def due_again(state: State, file: str, baseline: MessageBaseline, people: pl.Ser
 
 
 def _write(state: State, file: str, rows: pl.LazyFrame, made: Made) -> StoredFile:
-    return state.write(rows.select(schema(made)), file, {NUMBERING_MARK: made[NUMBERING]})
+    return state.write(rows.select(list(schema(made))), file, {NUMBERING_MARK: made[NUMBERING]})
 
 
 def _sizes(state: State, stored: StoredFile, made: Made) -> tuple[int, int]:
@@ -180,7 +182,7 @@ def _moved(
         pl.col(maybe_status(i)).is_not_null() for i in places
     ]
     rest = [pl.col(TRIES).fill_null(0) > 0, pl.col(OWED).is_not_null(), pl.col(PENDING_SINCE).is_not_null()]
-    return found.filter(pl.any_horizontal(*kinds, *maybe, *rest)).select(types)
+    return found.filter(pl.any_horizontal(*kinds, *maybe, *rest)).select(list(types))
 
 
 def _of_place(i: int) -> dict[str, pl.Expr]:
