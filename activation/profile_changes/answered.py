@@ -18,8 +18,9 @@ import polars as pl
 from muster.activation.frames import engine
 from muster.activation.messages.requests import AUDIENCE, IDENTIFIERS, IS_EXIT, PERSON, REQUEST
 from muster.activation.outbox.outcomes import ACCEPTED, OUTCOME, REASON, REFUSED, UNCERTAIN, UNSENT
-from muster.activation.profile_changes.people import PENDING_SINCE, is_told, leaves, status
+from muster.activation.profile_changes.people import is_told, leaves, status
 
+WAITING = "waiting"  # in place of an outcome: of an entry that is part of no request, as it waits for others (V7)
 IS_ACCEPTED = "is_accepted"  # all entries were, and the profile waits for none
 IS_UNCERTAIN = "is_uncertain"  # an entry may have been sent, and no answer settled it
 IS_REFUSED = "is_refused"  # an entry was
@@ -85,9 +86,10 @@ _SIZES = {
 
 
 def answered(people: pl.DataFrame, entries: pl.LazyFrame, places: int, *, by_identifier: bool) -> pl.DataFrame:
-    """What the answers say of each of ``people``; ``entries`` have their outcomes (``outbox.outcomes``)."""
+    """What the answers say of each of ``people``; ``entries`` have outcomes (``outbox.outcomes``), or ``WAITING``."""
     asked = [PERSON, AUDIENCE, IS_EXIT, OUTCOME, REASON, REQUEST, *([IDENTIFIERS] if by_identifier else [])]
-    whole = engine.collect(entries.select(asked).with_columns(pl.col(OUTCOME).cast(pl.String)))
+    known = engine.collect(entries.select(asked).with_columns(pl.col(OUTCOME).cast(pl.String)))
+    whole, waiting = known.filter(pl.col(OUTCOME) != WAITING), known.filter(pl.col(OUTCOME) == WAITING)
     is_settled = bool((whole[OUTCOME] == ACCEPTED).all())
     about_all = whole.filter(pl.col(AUDIENCE).is_null())
     has_own = about_all.height < whole.height
@@ -101,7 +103,7 @@ def answered(people: pl.DataFrame, entries: pl.LazyFrame, places: int, *, by_ide
             counted = _counted(own, persons, by_identifier=by_identifier)
         columns.append(_of_place(people, counted, i, is_settled=is_settled, by_identifier=by_identifier))
     found = pl.concat(columns, how="horizontal")
-    return _with_waiting(people, found, places, is_settled=is_settled)
+    return _with_waiting(found, waiting, persons, is_settled=is_settled)
 
 
 def _counted(entries: pl.DataFrame, persons: pl.DataFrame, *, by_identifier: bool) -> pl.DataFrame:
@@ -151,7 +153,6 @@ def _of_place(
         falls_now.alias(falls(place)),
         ((leaves_now & (pl.col("uncertain") > 0)) | (stays & (pl.col("exits_uncertain") > 0))).alias(may_fall(place)),
         (all_accepted | is_dropped).alias(is_whole(place)),
-        (told & stays & (pl.col("realized") == 0)).alias(_lacks(place)),
         *lists,
     )
 
@@ -183,16 +184,10 @@ def _of_persons(people: pl.DataFrame, entries: pl.DataFrame, persons: pl.DataFra
     return engine.collect(filled, people.height)
 
 
-def _with_waiting(people: pl.DataFrame, found: pl.DataFrame, places: int, *, is_settled: bool) -> pl.DataFrame:
+def _with_waiting(
+    found: pl.DataFrame, waiting: pl.DataFrame, persons: pl.DataFrame, *, is_settled: bool
+) -> pl.DataFrame:
     """Add ``waits``; who has no entry, and waits for none, counts as accepted once all were."""
-    lacks = pl.any_horizontal(*(pl.col(_lacks(i)) for i in range(places)), pl.lit(value=False))
-    waiting = found.with_columns(
-        (people[PENDING_SINCE].is_not_null() & found.select(lacks.alias(WAITS))[WAITS]).alias(WAITS)
-    )
+    waits = persons[PERSON].is_in(waiting[PERSON].unique().implode()).alias(WAITS)
     is_accepted = ~pl.col(WAITS) & (pl.col(IS_ACCEPTED) | (~pl.col(HAS_ENTRIES) & is_settled))
-    return waiting.with_columns(is_accepted.alias(IS_ACCEPTED)).drop(_lacks(i) for i in range(places))
-
-
-def _lacks(place: int) -> str:
-    """The column for whether a realized entry is to be told, and there is none."""
-    return f"lacks:{place}"
+    return found.with_columns(waits).with_columns(is_accepted.alias(IS_ACCEPTED))

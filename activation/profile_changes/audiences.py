@@ -92,11 +92,3 @@ def _delivered_members(rows: RowsBefore, place: int, session: Session) -> Member
     found = rows.slim.select(ROW, last, since)
     numbers, length = session.opened.roster.numbers.gather(found[ROW]), session.opened.numbering.length
     return Members(by_number(found["status"], numbers, length), by_number(found["time"], numbers, length))
-
-
-def unmapped_audiences(sending: Sending, session: Session) -> tuple[str, ...]:
-    """The other evaluated audiences of the merge policy, by id (V5)."""
-    workspace, mapped = session.workspace, {*sending.activation.audience_ids}
-    policy = workspace.audiences[sending.activation.audience_ids[0]].merge_policy
-    alike = (each.id for each in workspace.audiences.values() if each.merge_policy == policy and each.id not in mapped)
-    return tuple(name for name in sorted(alike) if evaluations_table.newest(session.ledger, name, session.at))

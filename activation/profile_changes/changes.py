@@ -75,6 +75,7 @@ class Changes:
     mapping_change: MappingChange | None = None
     failed: tuple[str, ...] = ()  # why audiences could not be evaluated: the run fails, and stays due (E9)
     warnings: tuple[str, ...] = ()
+    waiting: int = 0  # profiles that may wait for others (V7)
     has_duplicates: bool = False  # whether people have no entry, as a member has what they are known by (M3, M5)
     waits_anew: bool = False  # whether a change was first seen now, and may wait for others (V7)
     merged: int | None = None  # delivered ids that became aliases (P11); None with ``profiles.path``
@@ -84,6 +85,11 @@ class Changes:
     def fields(self) -> tuple[Field, ...]:
         """The mapped columns, bound to the snapshot."""
         return self.layout.fields
+
+    @property
+    def has_something(self) -> bool:
+        """Whether there is something to send, or to settle without a message; else no run is recorded (V1)."""
+        return not self.people.is_empty() or self.settles
 
     @property
     def settles(self) -> bool:

@@ -10,16 +10,17 @@ from muster.activation.mapping.held_namespaces import check_namespace
 from muster.activation.mapping.layout import Layout, layout_of_messages
 from muster.activation.model.exports import Sending
 from muster.activation.model.messages import MessageActivation
-from muster.activation.profile_changes.audiences import MappedAudiences, unmapped_audiences
+from muster.activation.profile_changes.audiences import MappedAudiences
 from muster.activation.profile_changes.changes import Changes, MappingChange
 from muster.activation.profile_changes.compare import Compared, Inputs, compare
 from muster.activation.profile_changes.delivered_rows import FINGERPRINT
 from muster.activation.profile_changes.digests import values_field, version_field
 from muster.activation.profile_changes.inputs import inputs_of, told_namespaces
 from muster.activation.profile_changes.moved import moved
-from muster.activation.profile_changes.people import status
+from muster.activation.profile_changes.people import PENDING_SINCE, status
 from muster.activation.profile_changes.rows_before import RowsBefore, rows_before
 from muster.activation.session import Session
+from muster.activation.state.ledger import evaluations_table
 from muster.activation.wording import counted
 
 
@@ -80,7 +81,7 @@ def _changes(
         layout=inputs.layout,
         values=inputs.values,
         evaluations=audiences.evaluations,
-        unmapped=unmapped_audiences(sending, session),
+        unmapped=_told_beside(sending.activation, session),
         members=lambda name: newest_members(name, session),
         before=rows.baseline,
         made=rows.made,
@@ -91,11 +92,18 @@ def _changes(
         mapping_change=change,
         failed=audiences.problems,
         warnings=(*audiences.warnings, *_of_mapping(sending.activation.key, change)),
+        waiting=found.people[PENDING_SINCE].count(),
         has_duplicates=found.has_duplicates,
         waits_anew=found.waits_anew,
         merged=merged[0] if from_sources else None,
         split=merged[1] if from_sources else None,
     )
+
+
+def _told_beside(activation: MessageActivation, session: Session) -> tuple[str, ...]:
+    """The unmapped audiences that messages tell, and that were evaluated (V5)."""
+    told = session.judge.told_audiences(activation)
+    return tuple(name for name in told if evaluations_table.newest(session.ledger, name, session.at))
 
 
 def _mapping_change(activation: MessageActivation, rows: RowsBefore, found: Compared) -> MappingChange | None:
