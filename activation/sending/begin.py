@@ -78,14 +78,7 @@ def gathered(sending: Sending, session: Session) -> Changes:
 
     ``session`` is that of the profiles of the activation's audiences.
     """
-    changes = gather_changes(
-        sending.activation,
-        session,
-        trigger=sending.trigger,
-        scheduled=sending.scheduled,
-        resync=sending.is_resync,
-        override_guards=sending.override_guards,
-    )
+    changes = gather_changes(sending, session)
     if not changes.counts.balanced:
         raise ExportError(
             f"the counts do not balance: {changes.counts}; nothing was sent: this is a fault of muster, report it"

@@ -87,7 +87,6 @@ def _rows_after(outbox: Outbox, outcomes: Outcomes, kept: Kept, session: Session
         entries=_all_entries(outcomes.entries, kept, session),
         counts=kept.counts,
         excluded=engine.collect(session.state.read(kept.excluded)) if kept.excluded else _NOBODY,
-        dead_letter_after=kept.dead_letter_after,
     )
 
 
