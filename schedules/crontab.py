@@ -20,8 +20,7 @@ _CRONTAB = """\
 # Cron's PATH is short: write out the path of muster if cron does not find it.
 {minutes} * * * * muster -C {quoted} run -q --wait 600
 """
-_NO_EACH_RUN = range(0, 60, 5)  # minutes at which activations are served that each run looks at (V1)
-_CRONTAB = """\
+_NO_CRONTAB = """\
 # muster: {folder}
 # No schedule here follows the clock, so cron has nothing to do.
 """

@@ -126,11 +126,11 @@ class _Sending:
         with self.changed:
             self._is_stopped = True
             self.changed.notify_all()
-        self.endpoint.stop()
         until = MachineClock().now() + _GRACE_SECONDS
         for thread in threads:
             if thread.ident is not None:
                 thread.join(max(0.0, until - MachineClock().now()))
+        self.endpoint.stop()
 
     # The threads that send
 

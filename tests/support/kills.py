@@ -201,6 +201,15 @@ def apart(work: Callable[..., None], *arguments: Any) -> Any:
     return answer
 
 
+def begun(work: Callable[..., None], *arguments: Any) -> tuple[multiprocessing.process.BaseProcess, Connection]:
+    """Begin some work in such a process: the process, which may be killed, and what the work sends through its pipe."""
+    ours, theirs = _context().Pipe(duplex=False)
+    process = _context().Process(target=work, args=(*arguments, theirs))
+    process.start()
+    theirs.close()
+    return process, ours
+
+
 def steps(root: Path, *arguments: str) -> list[Moment]:
     """Run a command to its end, which must be a good one, and say where it could have been killed."""
     process, pipe = _start(root, arguments, None, ordered=True)

@@ -37,7 +37,13 @@ def texts_of(person: int) -> str:
     return f'{{"id":"p{person}"}}'
 
 
-def batches(planned: Sequence[Planned], *, each: int = 1000, is_stream: bool = False) -> Iterator[Batch]:
+def batches(
+    planned: Sequence[Planned],
+    *,
+    each: int = 1000,
+    is_stream: bool = False,
+    url: str = "https://crm.example/profiles",
+) -> Iterator[Batch]:
     """The plan as ``messages`` would give it, so many requests a batch."""
     for first in range(0, len(planned), each):
         some = list(enumerate(planned))[first : first + each]
@@ -45,7 +51,7 @@ def batches(planned: Sequence[Planned], *, each: int = 1000, is_stream: bool = F
             columns.REQUEST: [number for number, _ in some],
             columns.PHASE: [request.phase for _, request in some],
             columns.METHOD: ["" if is_stream else "POST" for _ in some],
-            columns.URL: ["" if is_stream else "https://crm.example/profiles" for _ in some],
+            columns.URL: ["" if is_stream else url for _ in some],
             columns.IS_TOO_LARGE: [request.is_too_large for _, request in some],
         }
         frame = pl.DataFrame(requests, schema=REQUEST_TYPES)
@@ -84,6 +90,7 @@ def written(
     refused_before: Iterable[int] = (),
     each: int = 1000,
     is_stream: bool = False,
+    url: str = "https://crm.example/profiles",
 ) -> Outbox:
     """An outbox of the planned requests in a new state folder."""
     state = State(folder, 0o600)
@@ -91,7 +98,7 @@ def written(
         (folder / name).mkdir(parents=True, exist_ok=True)
     plan = [request if isinstance(request, Planned) else Planned(request) for request in planned]
     count = 1 + max((person for request in plan for person in request.persons), default=-1)
-    made = batches(plan, each=each, is_stream=is_stream)
+    made = batches(plan, each=each, is_stream=is_stream, url=url)
     record = write_outbox(state, RUN, people(count, refused_before), made)
     return open_outbox(state, replace(RUN, outbox=record), is_fresh=True)
 

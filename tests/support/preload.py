@@ -16,7 +16,7 @@ from muster.runs import config_cache
 for name in (
     *("asyncio", "email.feedparser", "encodings.ascii", "encodings.utf_8_sig", "unittest.mock", "yaml", "filelock"),
     *(
-        f"support.{module}" for module in ("shop", "fuzz", "permissions", "kills", "crash_points")
+        f"support.{module}" for module in ("shop", "fuzz", "permissions", "kills", "crash_points", "outbox_process")
     ),  # where the work of such processes is said
     *(
         "polars",
@@ -33,6 +33,8 @@ for name in (
         "muster.activation.destinations.remote",
         "muster.activation.stores.sftp.store",
         "muster.activation.stores.s3.store",
+        "muster.activation.endpoints.http.client",
+        "muster.activation.outbox.send",
     ),
     *(
         "rich.progress",
