@@ -33,6 +33,7 @@ from muster.activation.config import message_models, models, source_models
 from muster.activation.config import workspace as config
 from muster.activation.instants import parse_duration
 from muster.activation.model import naming
+from muster.activation.model.messages import Aggregation
 from muster.activation.model.sources import MergePolicy, Namespace, Source, SourceIdentity
 from muster.activation.model.workspace import CsvOptions, Destination, Workspace
 from muster.activation.rules import labels
@@ -477,7 +478,12 @@ def defaults(workspace: Workspace) -> Mapping[str, Mapping[str, tuple[object, Ca
             "state": (workspace.state.name, plain),
             "file_mode": (workspace.file_mode, lambda shown: int(plain(shown), 8)),
         },
+        "aggregation": {
+            "configurable.max_age": (Aggregation().max_age, lambda shown: timedelta(seconds=int(shown.rstrip("s")))),
+            "configurable.key": (list(Aggregation().key), plain),
+        },
         "destinations/*.yml": {
+            "kind": (models.DestinationModel.model_fields["kind"].default, plain),
             "deduplicate": (list(activation.deduplicate), plain),
             "changes": (list(activation.changes), plain),
             "marketing_actions": (list(activation.marketing_actions), plain),
