@@ -11,7 +11,7 @@ from muster.activation.model.workspace import Schedule
 from muster.schedules.slots import next_slots, slots
 
 _YEAR = timedelta(days=366)
-_EACH_RUN = range(0, 60, 5)  # minutes at which activations are served that each run looks at (V1)
+_EACH_RUN = range(0, 60, 5)  # minutes for activations that each run looks at (V1)
 _CRONTAB = """\
 # muster: {folder}
 # Runs at each minute of the hour at which a schedule can ask for an export within a year from {since}.

@@ -79,24 +79,32 @@ def answer_in(record: Record) -> Answer:
 
 def read(folder: Path, outbox: str) -> Iterator[Record]:
     """The records of the log of an outbox, without the first; ``StateError`` when it is damaged, or of another one."""
+    yield from (record for record, _ in records_with_ends(folder, outbox) if record is not None)
+
+
+def records_with_ends(folder: Path, outbox: str) -> Iterator[tuple[Record | None, int]]:
+    """The records of ``read``, each with the bytes of the log up to its end; None for the first record."""
     lines = _lines(folder)
     first = next(lines, None)
-    if first is None or first.get(_OUTBOX) != outbox:
+    if first is None or first[0].get(_OUTBOX) != outbox:
         raise StateError(damaged(folder, "it does not begin as the log of this outbox"))
+    yield None, first[1]
     yield from lines
 
 
-def _lines(folder: Path) -> Iterator[Record]:
-    """The records, up to a torn last line."""
+def _lines(folder: Path) -> Iterator[tuple[Record, int]]:
+    """The records, up to a torn last line, each with the bytes up to its end."""
     try:
         with (folder / LOG).open("rb") as file:
+            end = 0
             for number, line in enumerate(file):
                 record = _record(number, line)
                 if record is None:
                     if file.read(1):
                         raise StateError(damaged(folder, f"line {number + 1} is not as it was written"))
                     return
-                yield record
+                end += len(line)
+                yield record, end
     except FileNotFoundError:
         raise StateError(damaged(folder, "it is missing")) from None
 

@@ -64,6 +64,11 @@ class Outbox:
         return self.state.folder / str(self.record["folder"])
 
     @property
+    def shown(self) -> str:
+        """The folder as messages name it."""
+        return f"{self.state.folder.name}/{self.record['folder']}"
+
+    @property
     def is_restored(self) -> bool:
         """Whether the outbox has no texts: it comes from a backup, and is never sent (V8)."""
         return not self.state.path(self._texts).exists()

@@ -62,10 +62,8 @@ def send_outbox(
 
 
 def _unfinished(outbox: Outbox, error: OSError) -> UnfinishedError:
-    shown = f"{outbox.state.folder.name}/{outbox.record['folder']}/{answer_log.LOG}"
-    return UnfinishedError(
-        f"{shown}: answers cannot be noted: {system_message(error)}; no more was sent, and the next command goes on"
-    )
+    log_file, why = f"{outbox.shown}/{answer_log.LOG}", system_message(error)
+    return UnfinishedError(f"{log_file}: answers cannot be noted: {why}; the next command goes on with the run")
 
 
 @dataclass(eq=False)
@@ -94,7 +92,7 @@ class _Sending:
 
     def run(self, progress: Callable[[Progress], None] | None) -> None:
         """Send until sending is over; the request to stop the command is raised."""
-        told = _Told(self.course, self.clock.now(), progress)
+        told = _Told(self.course, self.clock.seconds(), progress)
         threads = [
             threading.Thread(target=self._work, name=f"muster-send-{number}", daemon=True)
             for number in range(max(1, self.pace.in_flight))
@@ -115,7 +113,7 @@ class _Sending:
             if wish := interrupts.requested():
                 raise wish
             with self.changed:
-                told.tell(self.clock.now())
+                told.tell(self.clock.seconds())
 
     @staticmethod
     def _rest(threads: Sequence[threading.Thread]) -> None:
@@ -126,10 +124,10 @@ class _Sending:
         with self.changed:
             self._is_stopped = True
             self.changed.notify_all()
-        until = MachineClock().now() + _GRACE_SECONDS
+        until = MachineClock().seconds() + _GRACE_SECONDS
         for thread in threads:
             if thread.ident is not None:
-                thread.join(max(0.0, until - MachineClock().now()))
+                thread.join(max(0.0, until - MachineClock().seconds()))
         self.endpoint.stop()
 
     # The threads that send
@@ -173,7 +171,7 @@ class _Sending:
 
     def _note_more(self) -> bool:
         """Take the next block of pieces, noted on the disk before the first is sent; False when there is none now."""
-        now = self.clock.now()
+        now = self.clock.seconds()
         if now - self._noted_at < _BLOCK_SECONDS:
             self._block = min(2 * self._block, _LARGEST_BLOCK)
         block = self.course.take(self._block)
@@ -210,7 +208,7 @@ class _Sending:
         """Wait until a piece may be tried; whether it may, as sending is not over."""
         with self.changed:
             while not self._is_over:
-                now = self.clock.now()
+                now = self.clock.seconds()
                 due = max(not_before, self._hold_until, self._starts.next())
                 if due <= now:
                     self.answers.append(answer_log.sending(piece.id))
@@ -231,7 +229,7 @@ class _Sending:
                 f"the receiver answered {answer.reason} and asked to wait {answer.retry_after:,.0f} seconds; "
                 "the rest stays due"
             )
-        now = self.clock.now()
+        now = self.clock.seconds()
         again = now + (pause_after(tries, request_id) if answer.retry_after is None else answer.retry_after)
         if answer.meaning == "throttled" or answer.retry_after is not None:
             self._hold_until = max(self._hold_until, again)  # it would say the same of other requests

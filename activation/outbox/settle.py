@@ -29,17 +29,22 @@ def replayed(outbox: Outbox) -> Course:
     """The course of an outbox up to where its log ends; ``StateError`` when the log is damaged."""
     course = Course(outbox)
     for record in answer_log.read(outbox.folder, outbox.name):
-        try:
-            if ids := record.get(answer_log.NOTED):
-                course.was_noted(ids, record[answer_log.BOOT])
-            elif piece_id := record.get(answer_log.SENDING):
-                course.was_sending(piece_id)
-            else:
-                course.was_answered(record[answer_log.ANSWERED], answer_log.answer_in(record))
-        except (KeyError, ValueError, TypeError, IndexError, StopIteration) as error:
-            raise StateError(answer_log.damaged(outbox.folder, "it does not belong to the requests")) from error
+        learn(course, record, outbox)
     course.go_on(boot())
     return course
+
+
+def learn(course: Course, record: answer_log.Record, outbox: Outbox) -> None:
+    """Tell a course a record of the log; ``StateError`` when it cannot be one of this outbox."""
+    try:
+        if ids := record.get(answer_log.NOTED):
+            course.was_noted(ids, record[answer_log.BOOT])
+        elif piece_id := record.get(answer_log.SENDING):
+            course.was_sending(piece_id)
+        else:
+            course.was_answered(record[answer_log.ANSWERED], answer_log.answer_in(record))
+    except (KeyError, ValueError, TypeError, IndexError, StopIteration) as error:
+        raise StateError(answer_log.damaged(outbox.folder, "it does not belong to the requests")) from error
 
 
 def settle(outbox: Outbox) -> Outcomes:

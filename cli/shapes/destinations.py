@@ -15,5 +15,7 @@ def destination(each: "DestinationSummary") -> Json:
 
 def checked(each: "CheckedDestination") -> Json:
     """The JSON of one destination of ``destinations check``."""
-    steps = [{"step": step.name, "ok": step.error is None, "error": step.error} for step in each.steps]
+    steps = [
+        {"step": step.name, "ok": step.error is None, "error": step.error, "found": step.found} for step in each.steps
+    ]
     return {"id": each.id, "url": each.url, "result": "ok" if each.is_usable else "failed", "steps": steps}

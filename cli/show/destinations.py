@@ -26,7 +26,7 @@ def checked(found: "Sequence[CheckedDestination]") -> None:
             each.id,
             each.url,
             "ok" if each.is_usable else "failed",
-            ", ".join(step.name for step in each.steps if step.error is None),
+            ", ".join(step.found or step.name for step in each.steps if step.error is None),
         )
         for each in found
     ]

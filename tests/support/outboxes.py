@@ -152,7 +152,7 @@ class FakeEndpoint:
             self._busy[outgoing.id] = persons
             self.most_busy = max(self.most_busy, len(self._busy))
             self.sent.append(outgoing)
-            self.times.append(self.clock.now() if self.clock else 0.0)
+            self.times.append(self.clock.seconds() if self.clock else 0.0)
             tries = sum(each.id == outgoing.id for each in self.sent)
         try:
             return self.rule(outgoing, tries)
@@ -179,7 +179,7 @@ class FakeClock:
     time: float = 0.0
     _waiting: list[float] = field(default_factory=list)
 
-    def now(self) -> float:
+    def seconds(self) -> float:
         """The time that it shows."""
         return self.time
 
