@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     )
     from muster.activation.model.log import without_secrets
     from muster.activation.model.workspace import JOBS, Activation, Audience, Destination, Workspace
+    from muster.activation.presets.message_presets import MessagePreset
     from muster.activation.presets.shape import Header, Limits, Preset
     from muster.activation.profiles.freshness import InputAge
     from muster.activation.redelivery.redeliver import Redelivered
@@ -69,7 +70,7 @@ if TYPE_CHECKING:
     from muster.activation.wording import counted, first_names, several
     from muster.runs.actions import evaluate, export, plan, preview, resync, run, validate
     from muster.runs.audits import reconcile, verify
-    from muster.runs.baselines import list_baselines, move_baseline, reset_baseline, show_baseline
+    from muster.runs.baselines import DeliveredRows, list_baselines, move_baseline, reset_baseline, show_baseline
     from muster.runs.destinations import (
         CheckedDestination,
         CheckedStep,
@@ -158,6 +159,7 @@ _HOMES = {
     "muster.activation.model.log": "without_secrets",
     "muster.activation.model.activation": "AnyActivation",
     "muster.activation.model.workspace": "Activation Audience Destination JOBS Workspace",
+    "muster.activation.presets.message_presets": "MessagePreset",
     "muster.activation.presets.shape": "Header Limits Preset",
     "muster.activation.profiles.freshness": "InputAge",
     "muster.activation.redelivery.redeliver": "Redelivered",
@@ -175,7 +177,7 @@ _HOMES = {
     "muster.activation.views.origins": "Fragment",
     "muster.runs.actions": "evaluate export plan preview resync run validate",
     "muster.runs.audits": "reconcile verify",
-    "muster.runs.baselines": "list_baselines move_baseline reset_baseline show_baseline",
+    "muster.runs.baselines": "DeliveredRows list_baselines move_baseline reset_baseline show_baseline",
     "muster.runs.destinations": (
         "CheckedDestination CheckedStep DestinationSummary check_destinations list_destinations"
     ),
@@ -227,6 +229,7 @@ __all__ = [
     "CheckedStep",
     "ConfigError",
     "DataError",
+    "DeliveredRows",
     "Destination",
     "DestinationSummary",
     "Difference",
@@ -257,6 +260,7 @@ __all__ = [
     "Link",
     "LockedError",
     "Membership",
+    "MessagePreset",
     "MistakeError",
     "MovedError",
     "MusterError",

@@ -29,19 +29,24 @@ class DestinationSummary:
     name: str
     url: str
     activations: int
+    kind: str = "files"  # or that of an event destination: ``http``, ``kinesis``, ``event_hubs``
 
 
 @dataclass(frozen=True)
 class CheckedStep:
-    """One step of a check, such as writing a file; ``error`` says why it failed."""
+    """One step of a check, such as writing a file; ``error`` says why it failed.
+
+    ``found`` is what a destination of messages said of itself.
+    """
 
     name: str
     error: str | None = None
+    found: str | None = None
 
 
 @dataclass(frozen=True)
 class CheckedDestination:
-    """The steps that were tried at a destination, in order; a step that failed is the last."""
+    """The steps that were tried at a destination, in order; one that failed is the last, or the last of its way."""
 
     id: str
     url: str
@@ -50,7 +55,7 @@ class CheckedDestination:
     @property
     def is_usable(self) -> bool:
         """Whether every step succeeded."""
-        return self.steps[-1].error is None
+        return all(step.error is None for step in self.steps)
 
 
 def list_destinations(workspace: OpenWorkspace) -> tuple[DestinationSummary, ...]:
@@ -66,26 +71,57 @@ def _summaries(config: Workspace) -> tuple[DestinationSummary, ...]:
         (each, urls.normalise(each.url, config.root) if each.url else each.shown_url)
         for each in config.destinations.values()
     )
-    of_messages = ((each, each.shown_url or each.place) for each in config.message_destinations.values())
+    of_messages = ((each, _shown(each)) for each in config.message_destinations.values())
     found = sorted([*of_files, *of_messages], key=lambda pair: pair[0].id)
-    return tuple(DestinationSummary(each.id, each.name, url, used[each.id]) for each, url in found)
+    return tuple(
+        DestinationSummary(each.id, each.name, url, used[each.id], getattr(each, "kind", "files"))
+        for each, url in found
+    )
 
 
-def check_destinations(workspace: OpenWorkspace, destinations: Sequence[str] = ()) -> tuple[CheckedDestination, ...]:
+def check_destinations(
+    workspace: OpenWorkspace, destinations: Sequence[str] = (), *, send_test: bool = False
+) -> tuple[CheckedDestination, ...]:
     """Connect to destinations, named by id or all, then write, read back, replace and delete a small file at each.
 
-    Several are tried at once. Raises ``RefusedError`` for an unknown id.
+    Nothing is sent to a destination of messages, unless ``send_test``: then a request about nobody (V11). Several are
+    tried at once. Raises ``RefusedError`` for an unknown id.
     """
     config = workspace.config
+    known = {*config.destinations, *config.message_destinations}
     for name in destinations:
-        if name not in config.destinations:
-            raise RefusedError(f"there is no destination {name!r}{did_you_mean(name, config.destinations)}")
-    chosen = [config.destinations[name] for name in dict.fromkeys(destinations or sorted(config.destinations))]
+        if name not in known:
+            raise RefusedError(f"there is no destination {name!r}{did_you_mean(name, known)}")
+    names = tuple(dict.fromkeys(destinations or sorted(known)))
 
     def check(_ledger: "Ledger") -> tuple[CheckedDestination, ...]:
-        return _checked(config, chosen)
+        of_files = [config.destinations[name] for name in names if name in config.destinations]
+        found = {each.id: each for each in _checked(config, of_files)} if of_files else {}
+        found |= _checked_messages(config, names, send_test=send_test)
+        return tuple(found[name] for name in names)
 
     return read_ledger(workspace, check)
+
+
+def _checked_messages(config: Workspace, names: Sequence[str], *, send_test: bool) -> dict[str, CheckedDestination]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from muster.runs.message_probes import check_messages
+
+    chosen = [config.message_destinations[name] for name in names if name in config.message_destinations]
+
+    def checked(destination: MessageDestination) -> CheckedDestination:
+        steps = check_messages(destination, config, send_test=send_test)
+        told = tuple(CheckedStep(each.name, each.error, each.found) for each in steps)
+        return CheckedDestination(destination.id, _shown(destination), told)
+
+    with ThreadPoolExecutor(_AT_ONCE, "muster-check") as workers:
+        return {each.id: each for each in workers.map(checked, chosen)}
+
+
+def _shown(destination: MessageDestination) -> str:
+    """Where messages go, without credentials."""
+    return destination.shown_url or destination.place
 
 
 def _checked(config: Workspace, chosen: Sequence[Destination]) -> tuple[CheckedDestination, ...]:

@@ -1,9 +1,10 @@
 """The checks of `validate` in a session: rules and mappings on the data, destinations, keys (SPEC 9, 10, X1)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from muster.activation.errors import ConfigError, ExportError, InputError
 from muster.activation.evaluation.evaluate import decide_members, feed_warnings
@@ -16,10 +17,11 @@ from muster.activation.governance.reads import EVENTS_PREFIX
 from muster.activation.inputs.parquet import blamed
 from muster.activation.instants import iso
 from muster.activation.mapping.held_namespaces import check_namespace
-from muster.activation.mapping.layout import layout
+from muster.activation.mapping.layout import Layout, layout
 from muster.activation.mapping.sampled_values import SampledValues
+from muster.activation.model.messages import MessageActivation
 from muster.activation.model.redaction import redact, redact_error
-from muster.activation.model.workspace import STATUS_SOURCE, Activation, Column, Workspace
+from muster.activation.model.workspace import STATUS_SOURCE, Activation, AnyActivation, Column, Workspace
 from muster.activation.profiles import namespaces
 from muster.activation.profiles.freshness import InputAge
 from muster.activation.rules.expressions import Moment
@@ -29,6 +31,7 @@ from muster.activation.stores import urls
 from muster.activation.values.known_columns import Columns
 from muster.activation.wording import first_names
 from muster.runs import hints
+from muster.runs.message_checks import check_receiver, checked_columns, unguarded_messages, unheld_namespaces
 from muster.runs.sessions import LedgerView
 from muster.runs.source_notes import source_notes
 from muster.runs.untold import untold_notes
@@ -112,6 +115,7 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
     found.notes += session.opened.freshness.stale
     found.notes += found.sampled_notes
     found.notes += _unguarded([each for each in config.activations if each.enabled])
+    found.notes += unguarded_messages(config.message_activations)
     found.notes += _unheard(config)
     found.notes += source_notes(config, lambda: _held_namespaces(found))
     found.notes += untold_notes(session)
@@ -119,12 +123,12 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
         redact_error(problem, config.variables)
     return Validation(
         len(config.audiences),
-        sum(each.enabled for each in config.activations),
+        sum(each.enabled for each in config.all_activations),
         ", ".join(found.snapshots),
         found.profiles,
         tuple(found.problems),
         tuple(redact(text, config.variables) for text in found.notes),
-        sum(not each.enabled for each in config.activations),
+        sum(not each.enabled for each in config.all_activations),
         session.opened.freshness.ages,
         {name: own.opened.snapshot.rows for name, own in found.read.items()} if config.profiles.from_sources else {},
     )
@@ -200,7 +204,7 @@ def _held_namespaces(found: _Findings) -> frozenset[str] | None:
 def _governance_problems(session: Session, found: _Findings) -> list[ConfigError]:
     """Labels of what no input has, and every violation of an enabled activation, with their lines (G1, G3)."""
     config = session.workspace
-    judged = [session.judge.of(each) for each in config.activations if each.enabled]
+    judged = [session.judge.of(each) for each in config.all_activations if each.enabled]
     wrong = [problem for judgement in judged for problem in problems(judgement)]
     if config.labels or any(each.labels for each in config.sources.values()):
         snapshots = [each.opened.newest_snapshot for each in found.read.values()] if found.all_read else []
@@ -224,23 +228,52 @@ def _activation_problems(session: Session, found: _Findings, *, offline: bool) -
     """The problems of activations; one that several inherit from their destination is reported once."""
     keys_by_problem: dict[tuple[type[ExportError], str], list[str]] = {}
     online = () if offline else (_check_destination,)
+    checks: list[tuple[str, Callable[[], None]]] = []
     for activation in filter(lambda each: each.enabled, session.workspace.activations):
-        for check in (_check_mapping, _check_place, *online, _check_encryption):
-            try:
-                check(activation, session, found)
-            except ExportError as error:
-                keys_by_problem.setdefault((type(error), str(error)), []).append(activation.key)
+        every = (_check_mapping, _check_place, *online, _check_encryption)
+        checks += ((activation.key, partial(check, activation, session, found)) for check in every)
+    checks += _checks_of_messages(session, found, offline=offline)
+    for key, check_one in checks:
+        try:
+            check_one()
+        except ExportError as error:
+            keys_by_problem.setdefault((type(error), str(error)), []).append(key)
     return [kind(_prefixed(keys, message)) for (kind, message), keys in keys_by_problem.items()]
+
+
+def _checks_of_messages(
+    session: Session, found: _Findings, *, offline: bool
+) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The checks of activations that send messages: their columns, and the receiver of each destination once."""
+    reached = set[str]()
+    for activation in (each for each in session.workspace.message_activations if each.enabled):
+        yield activation.key, partial(_check_columns, activation, session, found)
+        if not offline and activation.destination not in reached:
+            reached.add(activation.destination)
+            yield activation.key, partial(check_receiver, activation, session)
+
+
+def _check_columns(activation: MessageActivation, session: Session, found: _Findings) -> None:
+    session = session.of_audience(activation.audience_ids[0])
+    if session.policy in found.read:
+        bound = checked_columns(activation, session)
+        _sample(activation, bound, session, found)
+        found.notes += unheld_namespaces(activation, session)
+
+
+def _sample(activation: AnyActivation, bound: Layout, session: Session, found: _Findings) -> None:
+    """Look at a sample of the mapped values, once for all activations with the mapping."""
+    key = session.policy, activation.mapping
+    if key not in found.sampled:
+        found.sampled[key] = tuple(found.sample.warnings(bound)), []
+    found.sampled[key][1].append(activation.key)
 
 
 def _check_mapping(activation: Activation, session: Session, found: _Findings) -> None:
     session = session.of_audience(activation.audience)
     if session.policy in found.read:
         bound = layout(activation, session.opened.snapshot, Moment(session.at, session.workspace.zone))
-        key = session.policy, activation.mapping
-        if key not in found.sampled:
-            found.sampled[key] = tuple(found.sample.warnings(bound)), []
-        found.sampled[key][1].append(activation.key)
+        _sample(activation, bound, session, found)
         check_namespace(bound, activation.key, session.opened, lambda: count_identified(activation, session, bound))
         baseline = current_baseline(activation, session)
         last = last_mapping(run_of(baseline, session), session) if baseline else None

@@ -11,6 +11,7 @@ from muster.activation.model.workspace import Schedule
 from muster.schedules.slots import next_slots, slots
 
 _YEAR = timedelta(days=366)
+_EACH_RUN = range(0, 60, 5)  # minutes for activations that each run looks at (V1)
 _CRONTAB = """\
 # muster: {folder}
 # Runs at each minute of the hour at which a schedule can ask for an export within a year from {since}.
@@ -44,8 +45,11 @@ def crontab_text(workspace_schedules: Sequence[Schedule], folder: str, now: date
 
 
 def _minutes(schedules: Sequence[Schedule], now: datetime) -> set[int]:
-    """The minutes of the hour, in UTC, at which slots fall; a slot inside a minute counts for the next minute."""
-    minutes: set[int] = set()
+    """The minutes of the hour, in UTC, at which slots fall; a slot inside a minute counts for the next minute.
+
+    With activations that each run looks at, every fifth minute is among them.
+    """
+    minutes: set[int] = set(_EACH_RUN if any(schedule.kind == "each_run" for schedule in schedules) else ())
     for slot in chain.from_iterable(_coming(schedule, now) for schedule in dict.fromkeys(schedules)):
         minutes.add((slot + timedelta(seconds=59)).minute)
         if len(minutes) == 60:

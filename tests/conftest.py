@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from support import kinesis_gate, servers
+from support import event_hub, kinesis_gate, servers
 from support import nginx as nginx_server
 from support import postgres as postgres_server
 from support import receiver as receiving
@@ -89,6 +89,20 @@ def before_kinesis(_the_kinesis_gate: kinesis_gate.Gate) -> Iterator[kinesis_gat
     _the_kinesis_gate.open()
     yield _the_kinesis_gate
     _the_kinesis_gate.open()
+
+
+@pytest.fixture(scope="session")
+def _the_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[event_hub.EventHub]:
+    """A counterpart of Event Hubs, the same for all tests."""
+    with event_hub.event_hub(tmp_path_factory.mktemp("hub")) as server:
+        yield server
+
+
+@pytest.fixture
+def hub(_the_hub: event_hub.EventHub) -> event_hub.EventHub:
+    """An event hub with nothing in it, which accepts every batch until the test says otherwise."""
+    _the_hub.reset()
+    return _the_hub
 
 
 @pytest.fixture

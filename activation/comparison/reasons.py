@@ -40,6 +40,7 @@ from muster.activation.mapping.profile_values import ProfileValues
 
 DUPLICATE = "duplicate"
 PROFILE_MISSING = "profile_missing"
+FORGOTTEN_REASON = "forgotten"
 NO_CONSENT = "consent:"  # before the id of a policy
 # Finds those among members without an earlier reason (a frame of ``comparison.columns``) to whom a reason applies: a
 # frame with their ``muster:row``. For reasons that depend on other profiles.
@@ -70,7 +71,7 @@ def _profile_missing(_layout: Layout, marks: Collection[str]) -> Iterator[Reason
 def _forgotten(_layout: Layout, marks: Collection[str]) -> Iterator[Reason]:
     """G8: the member was forgotten."""
     if FORGOTTEN in marks:
-        yield Reason("forgotten", pl.col(FORGOTTEN).fill_null(value=False))
+        yield Reason(FORGOTTEN_REASON, pl.col(FORGOTTEN).fill_null(value=False))
 
 
 def _no_consent(_layout: Layout, marks: Collection[str]) -> Iterator[Reason]:

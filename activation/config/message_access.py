@@ -25,7 +25,7 @@ from muster.activation.config.message_models import (
 from muster.activation.config.message_values import is_open
 from muster.activation.config.scalars import listed
 from muster.activation.config.yaml_reader import Document, KeyPath, Scalar
-from muster.activation.endpoints.connection_keys import CONNECTION_KEYS
+from muster.activation.endpoints.kinds import KINDS
 from muster.activation.model.messages import Auth, MessageDestination, MessageKind, Rate, Tls
 from muster.activation.stores import urls
 
@@ -221,12 +221,12 @@ def _connection(
 ) -> dict[str, str]:
     if not isinstance(model, KinesisModel | EventHubsModel):
         return {}
-    found = build_connection_of(document, CONNECTION, model.connection, f"kind {kind}", CONNECTION_KEYS[kind], environ)
+    found = build_connection_of(document, CONNECTION, model.connection, f"kind {kind}", KINDS[kind].keys, environ)
     if not isinstance(model, EventHubsModel) or model.connection_string_env is None:
         return found
     variable = model.connection_string_env
-    if found:
-        document.report(CONNECTION_STRING, "and connection do not go together; expected one of them")
+    if "connection_string_env" in found:
+        document.report(CONNECTION_STRING, "is in connection, too; expected one of them")
     elif variable not in environ:
         document.report_variable(CONNECTION_STRING, f"environment variable {variable} is not set")
     else:

@@ -3,14 +3,11 @@
 from ipaddress import ip_address
 
 
-def is_loopback(host: str | None) -> bool:
-    """Whether a host is ``localhost``, in ``127.0.0.0/8``, or ``::1``."""
-    if host is None:
-        return False
-    if host.lower() == "localhost":
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine: ``localhost``, ``127.0.0.0/8`` or ``::1``."""
+    if host.rstrip(".").lower() == "localhost":
         return True
     try:
-        address = ip_address(host.strip("[]"))
+        return ip_address(host).is_loopback
     except ValueError:
         return False
-    return address.is_loopback

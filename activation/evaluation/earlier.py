@@ -9,10 +9,10 @@ import polars as pl
 from muster.activation.comparison import delivered_set
 from muster.activation.errors import StateError
 from muster.activation.frames.columns import TIME
-from muster.activation.model.history import AudienceEvaluation, Baseline
+from muster.activation.model.history import AudienceEvaluation, Baseline, MessageBaseline
 from muster.activation.profiles import following
 from muster.activation.session import Session
-from muster.activation.state.ledger import baselines_table, evaluations_table
+from muster.activation.state.ledger import baselines_table, evaluations_table, message_baselines_table
 
 
 def earlier_evaluation(session: Session, name: str) -> AudienceEvaluation | None:
@@ -23,8 +23,8 @@ def earlier_evaluation(session: Session, name: str) -> AudienceEvaluation | None
 def delivered_profiles(session: Session, name: str) -> pl.Series | None:
     """Whether each number is in a delivered set of the audience (Boolean), those of absent activations too (E5, X9).
 
-    Who survives a merge is, too, if a delivered set holds one of the merged ids (P11). None when a delivered set is
-    damaged: the export of its activation reports that (X1), and until then nobody is dropped.
+    Whom receivers of messages were told of is, too (V2), and who survives a merge, if a delivered set holds one of the
+    merged ids (P11). None when a delivered set is damaged: the export of its activation reports that (X1), and until then nobody is dropped.
     """
     ledger, roster = session.ledger, session.opened.roster
     mapped = (
@@ -37,13 +37,14 @@ def delivered_profiles(session: Session, name: str) -> pl.Series | None:
     nobody = pl.Series([False]).new_from_index(0, roster.numbering.length)
     try:
         sets = [_in_set(found[stored], session) for stored in sorted(found, key=lambda stored: stored.file)]
+        sets += [_in_set(each, session) for each in message_baselines_table.list_all(ledger) if each.tells(name)]
     except StateError as error:
         session.warnings.add(f"audience {name!r} keeps all its exited memberships: {error}")
         return None
     return reduce(lambda one, other: one | other, sets, nobody)
 
 
-def _in_set(baseline: Baseline, session: Session) -> pl.Series:
+def _in_set(baseline: Baseline | MessageBaseline, session: Session) -> pl.Series:
     """Whether each number is in one delivered set (Boolean), itself or as the survivor of a merge since."""
     delivered = delivered_set.delivered_numbers(session.opened.roster, session.state, baseline.stored)
     absorbed = session.lineage.absorbed_since(baseline.policy, baseline.build) if session.lineage else None

@@ -115,11 +115,10 @@ class Packer:
             commas = pl.sum_horizontal(pl.col(name).is_not_null().cast(pl.Int64) for name in texts or [PERSON])
             head, size = (head - commas, size + commas) if texts else (head, size)
         most, largest = self._limits.bytes, self._limits.entry_bytes
-        limits = [(pl.col(HEAD) + pl.col(SIZE), most), (pl.col(SIZE), largest)]
-        too_large = pl.any_horizontal(bytes_ > limit for bytes_, limit in limits if limit is not None)
         reasons = [pl.when(pl.col(URL).is_null()).then(pl.lit(NO_URL))]
-        if most is not None or largest is not None:
-            reasons.append(pl.when(too_large).then(pl.lit(TOO_LARGE)))
+        for bytes_, limit in ((pl.col(HEAD) + pl.col(SIZE), most), (pl.col(SIZE), largest)):
+            if limit is not None:
+                reasons.append(pl.when(bytes_ > limit).then(pl.lit(TOO_LARGE)))
         sized = entries.lazy().with_columns(head.alias(HEAD), size.alias(SIZE))
         return engine.collect_inside(sized.with_columns(pl.coalesce(*reasons).alias(REFUSED_AS)))
 

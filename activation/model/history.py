@@ -185,6 +185,10 @@ class MessageBaseline:
         """``destination/activation``."""
         return f"{self.destination}/{self.activation}"
 
+    def tells(self, audience: str) -> bool:
+        """Whether the receiver was told of an audience."""
+        return any(each["audience"] == audience for each in self.made.get("audiences", ()))
+
 
 @dataclass(frozen=True)
 class Look:

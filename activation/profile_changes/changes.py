@@ -72,10 +72,12 @@ class Changes:
     counts: Counts  # as if each message were accepted
     excluded: pl.DataFrame  # profile_id, reason, tries (UInt16): considered profiles without a message, by id
     removals: tuple[Removal, ...]  # of mapped audiences that were delivered before
-    waiting: int  # profiles that wait for others, by ``max_age`` (V7)
     mapping_change: MappingChange | None = None
     failed: tuple[str, ...] = ()  # why audiences could not be evaluated: the run fails, and stays due (E9)
     warnings: tuple[str, ...] = ()
+    waiting: int = 0  # profiles that may wait for others (V7)
+    has_duplicates: bool = False  # whether people have no entry, as a member has what they are known by (M3, M5)
+    waits_anew: bool = False  # whether a change was first seen now, and may wait for others (V7)
     merged: int | None = None  # delivered ids that became aliases (P11); None with ``profiles.path``
     split: int | None = None
 
@@ -86,5 +88,10 @@ class Changes:
 
     @property
     def has_something(self) -> bool:
-        """Whether a run has something to send, or to settle without a message; else none is recorded (V1)."""
-        return not self.people.is_empty() or self.moved is not None
+        """Whether there is something to send, or to settle without a message; else no run is recorded (V1)."""
+        return not self.people.is_empty() or self.settles
+
+    @property
+    def settles(self) -> bool:
+        """Whether a run moves rows though it sends no message: it is recorded then (V1)."""
+        return self.moved is not None or self.has_duplicates or self.waits_anew

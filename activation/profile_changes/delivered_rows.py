@@ -17,12 +17,14 @@ pending_since                Datetime(us, UTC): when a change that waits for oth
 
 Columns without any value are left out. ``made``, beside the file in the ledger, is JSON:
 
-audiences    list of {audience, alias, name, backfilled}: the told audiences by place; once all were sent, backfilled
+audiences    list of {audience, alias, name, is_mapped, backfilled}: the told audiences by place; mapped ones first;
+             backfilled once all members were sent (V4)
 mapping      the mapping (``mapping_record``); id_column, deduplicate; fingerprint: the digest ``mapping`` of its rows
-kept         list of kept targets; numbering: that of profile_number
+             (as text, since JSON has no numbers of 64 bits)
+kept         list of kept targets; namespaces: those of the identities, null for all; numbering: that of profile_number
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import polars as pl
@@ -48,6 +50,7 @@ from muster.activation.values.identities import DIGEST_TYPE
 MAPPING, OWED, TRIES, REFUSAL, REFUSED_OFFER = "mapping", "owed", "tries", "refusal", "refused_offer"
 MAYBE_IDS, MAYBE_SENT = "maybe_ids", "maybe_sent"
 AUDIENCES, KEPT, FINGERPRINT, BACKFILLED, NUMBERING = "audiences", "kept", "fingerprint", "backfilled", "numbering"
+NAMESPACES, IS_MAPPED = "namespaces", "is_mapped"
 SLIM = (IDS_DIGEST, VALUES_DIGEST, MAPPING, OWED, TRIES, REFUSED_OFFER, PENDING_SINCE)  # of everybody
 Made = Mapping[str, Any]
 
@@ -160,8 +163,3 @@ def without_empty_columns(frame: pl.DataFrame) -> pl.DataFrame:
     """Rows as a file has them: without columns that hold no value at all."""
     always = {PROFILE_ID, PROFILE_NUMBER}
     return frame.select(name for name in frame.columns if name in always or frame[name].null_count() < frame.height)
-
-
-def held_places(made: Made) -> Sequence[int]:
-    """The places of told audiences."""
-    return range(len(made[AUDIENCES]))

@@ -16,7 +16,7 @@ pending_since   Datetime(us, UTC): when the change was first seen, of ``max_age`
 status(i)       Boolean: what the message says: True realized, False exited, null nothing
 time(i)         Datetime(us, UTC): last_qualification_time that the message says
 is_told(i)      Boolean: this audience has to be told of the profile; others go along where a message has all audiences
-is_new(i)       Boolean: the status in this audience changed, or there is a newer qualification: not the values alone (V6)
+is_new(i)       Boolean: the status in this audience changed, or there is a newer qualification: not values alone (V6)
 ids             List(Struct(namespace String, id String)): the identities now, sorted; null for a withdrawal
 ids_sent        List(Struct(namespace String, id String)): the identities last sent; null where nothing was sent
 sent(target)    String: the JSON of the value last sent under a kept target; null where nothing is known, or null was
@@ -34,8 +34,8 @@ withdraws(i)    Boolean: an exit goes out under the values ``sent``: of a profil
 also(i)         List(Struct(target String, ...)): other values that may have been sent under the kept targets, if it is
                 not known what arrived: an exit goes out under each of them. Null where there is none
 
-For declared requests, realized entries are those of a place with ``status(i)`` and ``is_told(i)``. A profile without any
-entry, if it does not wait for others, is excluded as a duplicate.
+For declared requests, realized entries are those of a place with ``status(i)`` and ``is_told(i)``. A profile without
+any entry, if it does not wait for others, is excluded as a duplicate.
 """
 
 from dataclasses import dataclass

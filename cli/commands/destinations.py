@@ -1,4 +1,4 @@
-"""`muster destinations`: urls of destinations, and whether files can be delivered there."""
+"""`muster destinations`: urls of destinations, and whether files or messages can be delivered there."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from muster.cli.invocation import opened
 from muster.cli.options import AsJson
 from muster.cli.typer_classes import add_group
 
-group = add_group(app, "destinations", "List destinations, or check that files can be delivered there.")
+group = add_group(app, "destinations", "List destinations, or check that files and messages can be delivered there.")
 
 
 @group.command("list")
@@ -34,15 +34,22 @@ def check(
         list[str] | None,
         typer.Argument(metavar="DESTINATION", help="Destinations, by id. Default: all.", show_default=False),
     ] = None,
+    send_test: Annotated[
+        bool,
+        typer.Option("--send-test", help="Send destinations of messages a request about nobody, to try credentials."),
+    ] = False,
     json: AsJson = False,
 ) -> None:
-    """Connect, then write, read back, replace and delete a small file. Exit 1 if a destination fails."""
+    """Connect, then write, read back, replace and delete a small file. Exit 1 if a destination fails.
+
+    Destinations of messages are connected to, and get nothing unless --send-test is given.
+    """
     from muster.cli.shapes import destinations as shapes
     from muster.cli.show import destinations as show
     from muster.cli.show import terminal
     from muster.runs import check_destinations
 
-    checked = check_destinations(opened(ctx), wanted or ())
+    checked = check_destinations(opened(ctx), wanted or (), send_test=send_test)
     if json:
         terminal.as_json([shapes.checked(each) for each in checked])
     elif not ctx.obj.quiet:

@@ -1,4 +1,4 @@
-"""`muster presets`: the form of files for well-known receivers."""
+"""`muster presets`: the files of well-known receivers, and the requests of well-known APIs."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from muster.cli.app import app
 from muster.cli.options import AsJson
 from muster.cli.typer_classes import add_group
 
-group = add_group(app, "presets", "Show receiver presets: the files that well-known receivers expect.")
+group = add_group(app, "presets", "Show receiver presets: the files and requests that well-known receivers expect.")
 
 
 @group.command("list")
@@ -30,13 +30,18 @@ def list_(json: AsJson = False) -> None:
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A preset, such as braze.")], json: AsJson = False
 ) -> None:
-    """Show one preset: headers, transforms, limits, their sources, and an example destination."""
+    """Show one preset: headers and transforms, or requests; limits, their sources, and an example destination."""
     from muster.cli.shapes import presets as shapes
     from muster.cli.show import presets, terminal
-    from muster.runs import show_preset
+    from muster.runs import MessagePreset, show_preset
 
     preset = show_preset(name)
-    if json:
+    if isinstance(preset, MessagePreset):
+        if json:
+            terminal.as_json(shapes.whole_of_requests(preset))
+        else:
+            presets.preset_of_requests(preset)
+    elif json:
         terminal.as_json(shapes.whole(preset))
     else:
         presets.preset(preset)

@@ -89,8 +89,8 @@ class _Steps(logging.Handler):
         if (total := getattr(record, "of", None)) is not None:
             words = getattr(record, "step", record.getMessage())
             self._bar.update(task.id, completed=getattr(record, "done", 0), total=total, description=words)
-            told = {name: getattr(record, name, None) for name in ("rate", "refused", "left")}
-            self._bar.update(task.id, **told)
+            rate, refused, left = (getattr(record, name, None) for name in ("rate", "refused", "left"))
+            self._bar.update(task.id, rate=rate, refused=refused, left=left)
 
 
 @contextmanager

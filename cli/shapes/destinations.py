@@ -10,10 +10,12 @@ if TYPE_CHECKING:
 
 def destination(each: "DestinationSummary") -> Json:
     """The JSON of one line of ``destinations list``."""
-    return {"id": each.id, "name": each.name, "url": each.url, "activations": each.activations}
+    return {"id": each.id, "name": each.name, "kind": each.kind, "url": each.url, "activations": each.activations}
 
 
 def checked(each: "CheckedDestination") -> Json:
     """The JSON of one destination of ``destinations check``."""
-    steps = [{"step": step.name, "ok": step.error is None, "error": step.error} for step in each.steps]
+    steps = [
+        {"step": step.name, "ok": step.error is None, "error": step.error, "found": step.found} for step in each.steps
+    ]
     return {"id": each.id, "url": each.url, "result": "ok" if each.is_usable else "failed", "steps": steps}

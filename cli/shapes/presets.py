@@ -1,21 +1,36 @@
 """``--json`` of `presets`."""
 
 from muster.cli.shapes.plain import Json
-from muster.runs import Header, Preset
+from muster.runs import Header, MessagePreset, Preset
 
 
-def line(preset: Preset) -> Json:
+def line(preset: Preset | MessagePreset) -> Json:
     """The JSON of one line of ``presets list``."""
     return {
         "name": preset.name,
+        "kind": "http" if isinstance(preset, MessagePreset) else "files",
         "receiver": preset.receiver,
-        "format": preset.format,
+        "format": None if isinstance(preset, MessagePreset) else preset.format,
         "looked_at": max(page.looked_at for page in preset.pages).isoformat(),
     }
 
 
+def whole_of_requests(preset: MessagePreset) -> Json:
+    """The JSON of ``presets show`` of a preset of requests."""
+    return line(preset) | {
+        "about": preset.about,
+        "sets": preset.destination,
+        "limits": list(preset.limits),
+        "attribution": preset.attribution,
+        "notes": list(preset.notes),
+        "uncertain": list(preset.uncertain),
+        "pages": _pages(preset),
+        "example": preset.example,
+    }
+
+
 def whole(preset: Preset) -> Json:
-    """The JSON of ``presets show``."""
+    """The JSON of ``presets show`` of a preset of files."""
     limits, others = preset.limits, preset.others
     return line(preset) | {
         "about": preset.about,
@@ -44,12 +59,15 @@ def whole(preset: Preset) -> Json:
         },
         "notes": list(preset.notes),
         "uncertain": list(preset.uncertain),
-        "pages": [
-            {"url": page.url, "looked_at": page.looked_at.isoformat(), "dated": page.dated or None}
-            for page in preset.pages
-        ],
+        "pages": _pages(preset),
         "example": example(preset),
     }
+
+
+def _pages(preset: Preset | MessagePreset) -> list[Json]:
+    return [
+        {"url": page.url, "looked_at": page.looked_at.isoformat(), "dated": page.dated or None} for page in preset.pages
+    ]
 
 
 def _header(header: Header) -> Json:

@@ -14,8 +14,8 @@ _EMPTY = "no destinations yet: add some to destinations/*.yml"
 
 def destinations(found: "Sequence[DestinationSummary]") -> None:
     """Print the result of `destinations list`."""
-    lines = [(each.id, each.name, each.url, each.activations) for each in found]
-    headings = ("destination", "name", "url", "activations")
+    lines = [(each.id, each.name, each.kind, each.url, each.activations) for each in found]
+    headings = ("destination", "name", "kind", "url", "activations")
     terminal.rows(headings, lines, numbers=("activations",), empty=_EMPTY)
 
 
@@ -26,7 +26,7 @@ def checked(found: "Sequence[CheckedDestination]") -> None:
             each.id,
             each.url,
             "ok" if each.is_usable else "failed",
-            ", ".join(step.name for step in each.steps if step.error is None),
+            ", ".join(step.found or step.name for step in each.steps if step.error is None),
         )
         for each in found
     ]

@@ -8,15 +8,32 @@ from rich.markup import escape
 from muster.cli.shapes.plain import Json
 from muster.cli.shapes.presets import example
 from muster.cli.show import terminal
-from muster.runs import Header, Limits, Preset, counted
+from muster.runs import Header, Limits, MessagePreset, Preset, counted
 
 _WORD = re.compile(r"[a-z0-9_-]+")
 
 
 def presets(lines: Sequence[Json]) -> None:
     """Print the result of `presets list`."""
-    body = [(each["name"], each["receiver"], each["looked_at"]) for each in lines]
-    terminal.rows(("preset", "receiver", "looked at"), body)
+    body = [(each["name"], each["kind"], each["receiver"], each["looked_at"]) for each in lines]
+    terminal.rows(("preset", "kind", "receiver", "looked at"), body)
+
+
+def preset_of_requests(preset: MessagePreset) -> None:
+    """Print the result of `presets show` of a preset of requests: the keys that it sets, its sources, an example."""
+    terminal.prose(escape(f"{preset.receiver}: {preset.about}"))
+    terminal.say()
+    terminal.say(preset.destination.rstrip("\n"))
+    terminal.say()
+    for line in preset.limits:
+        terminal.item(line)
+    terminal.item(f"which entries were refused: {preset.attribution}")
+    for line in preset.notes:
+        terminal.item(line)
+    _sources(preset)
+    terminal.say()
+    terminal.say(f"# destinations/{preset.name}.yml")
+    terminal.say(preset.example.rstrip("\n"))
 
 
 def preset(preset: Preset) -> None:
@@ -31,14 +48,19 @@ def preset(preset: Preset) -> None:
     terminal.say()
     for line in (*_form(preset), *_together(preset), *_people(preset), *_limits(preset.limits), *preset.notes):
         terminal.item(line)
+    _sources(preset)
+    terminal.say()
+    terminal.say(f"# destinations/{preset.name}.yml")
+    terminal.say(example(preset).rstrip("\n"))
+
+
+def _sources(preset: Preset | MessagePreset) -> None:
+    """Print what the receiver's pages leave open, and the pages."""
     for line in preset.uncertain:
         terminal.item(f"uncertain: {line}")
     terminal.say()
     for page in preset.pages:
         terminal.say(f"{page.looked_at}  {page.url}{f'  (dated {page.dated})' if page.dated else ''}")
-    terminal.say()
-    terminal.say(f"# destinations/{preset.name}.yml")
-    terminal.say(example(preset).rstrip("\n"))
 
 
 def _hashed(header: Header) -> str:

@@ -1,12 +1,15 @@
 """muster against the model, on random worlds of messages: what a receiver gets, whatever it answers (V1 to V11)."""
 
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from support import against_messages, message_worlds
 from support.against_messages import Log, entries
+from support.kills import Victim
 from support.message_worlds import Day, Mood, World
 from support.model import EXITED, REALIZED
 from support.random_histories import MORE
@@ -30,12 +33,22 @@ def test_lists_are_told_what_the_model_says(seed: int, receiver: Receiver) -> No
     play(message_worlds.world(seed, keyed=True), receiver)
 
 
+@pytest.mark.parametrize("keyed", [False, True])
+@pytest.mark.parametrize("seed", range(MORE))
+def test_kills_lose_nobody(seed: int, keyed: bool, receiver: Receiver) -> None:
+    """V8: whether the next command finds all as it was or not, each profile is told what the model says, repeats have
+    the same key and bytes, nothing older comes after something newer, and the receiver ends with exactly the members.
+    """
+    play(message_worlds.world(seed, keyed=keyed, days=6, kills=True), receiver)
+
+
 def play(given: World, receiver: Receiver) -> None:
     """Put the command and the model through a world."""
     expected, log = message_worlds.messenger(given), Log(given.days[0].setup.keyed)
+    turn = 0
     with quick_folder() as folder, message_worlds.shop(folder, given) as shop:
         for day in given.days:
-            _live(shop, day, receiver)
+            _live(shop, day, receiver, turn)
             if day.snapshot:
                 expected.shop.snapshots.append(day.snapshot)  # type: ignore[attr-defined]  # it is a list
             expected.shop.messages += day.said
@@ -49,12 +62,16 @@ def play(given: World, receiver: Receiver) -> None:
             if day.retry and expected.rows:
                 shop.ok("runs", "retry", "out/a")
                 expected.retry()
-            _run(shop, day, receiver, expected, log)
+            if day.kill is not None and not _kill(shop, day, receiver, expected, log):
+                turn += 1
+                expected.retry()  # the request's config is another
+            elif day.kill is None:
+                _run(shop, day, receiver, expected, log)
         _compare_members(given.days[-1], expected, receiver, log)
 
 
-def _live(shop: Shop, day: Day, receiver: Receiver) -> None:
-    message_worlds.configure(shop, day.setup, receiver.port)
+def _live(shop: Shop, day: Day, receiver: Receiver, turn: int) -> None:
+    message_worlds.configure(shop, day.setup, receiver.port, turn)
     if day.snapshot:
         shop.profiles(day.snapshot.at.strftime("%Y-%m-%dT%H"), message_worlds.table(day.snapshot))
     if day.said:
@@ -81,6 +98,49 @@ def _run(shop: Shop, day: Day, receiver: Receiver, expected: Any, log: Log) -> N
         raise AssertionError(
             f"{day.at:%Y-%m-%d}, {command[0]}, {day.mood}\n{day.setup}\nsaid {result}\n{error}"
         ) from error
+
+
+def _kill(shop: Shop, day: Day, receiver: Receiver, expected: Any, log: Log) -> bool:
+    """Kill the run, and go on or not; whether the config stays as it is for the next command."""
+    assert day.kill is not None
+    _set(receiver, day.mood)
+    start = len(receiver.requests)
+    case = expected.case(day.at, resync=day.resync)
+    command = ["resync", "out/a"] if day.resync else ["run"]
+    receiver.stand_still(day.kill)
+    arguments = [*command, "--at", day.at.isoformat(), "--allow-empty-memberships"]
+    victim = Victim(shop.root, *arguments, variables={})
+    while victim.is_working and not receiver.stands.wait(0.005):
+        pass
+    was_killed = receiver.stands.is_set()
+    if was_killed:
+        victim.kill()
+    receiver.go_on()
+    with suppress(AssertionError):  # whether it did well shows in the run
+        victim.ended(5)
+    _wait(receiver)
+    before = receiver.requests[start:]
+    log.check(before, day.setup, killed=True)
+    try:
+        if was_killed and not day.resumes:
+            against_messages.take_killed(expected, case, before)
+            return False
+        shop.muster(*arguments)
+        after = receiver.requests[start + len(before) :]
+        log.check(after, day.setup, killed=True)
+        runs = [run for run in shop.runs() if run["scheduled_time"] == day.at.strftime("%Y-%m-%dT%H:%M:%SZ")]
+        assert len(runs) <= 1, runs
+        against_messages.take(expected, case, [*before, *after], runs[0] if runs else None)
+    except AssertionError as error:
+        found = [(run["status"], run["error"]) for run in shop.runs()]
+        raise AssertionError(f"{day.at:%Y-%m-%d}, {day.mood}, killed after {day.kill}: {found}\n{error}") from error
+    return True
+
+
+def _wait(receiver: Receiver) -> None:
+    until = time.monotonic() + 5
+    while any(each.answered is None for each in receiver.requests) and time.monotonic() < until:
+        time.sleep(0.002)
 
 
 def _recorded(result: Result) -> Mapping[str, Any] | None:

@@ -46,6 +46,7 @@ VAGUE = re.compile(r"(util|helper|base|core|manager|service|common|misc|stuff)s?
 DISTRIBUTION_OF = {
     "azure": "azure-storage-blob",
     "google": "google-cloud-storage",
+    "websocket": "websocket-client",
     "yaml": "pyyaml",
     "pydantic_core": "pydantic",  # its other half, of the version that pydantic asks for
 }

@@ -58,6 +58,11 @@ ON_DEMAND = Schedule("on_demand", UTC_ZONE)
         (replace(EVERY_3H, hours=24), "every day at 00:00 (UTC)"),
         (replace(EVERY_3H, start=utc("2026-11-01")), "every 3 hours from midnight (UTC), from 2026-11-01"),
         (replace(EVERY_3H, end=utc("2026-12-01T06:30")), "every 3 hours from midnight (UTC), until 2026-12-01 06:30"),
+        (Schedule("each_run", ZoneInfo("UTC")), "at each `muster run` or `muster evaluate`"),
+        (
+            november(Schedule("each_run", ZoneInfo("UTC"))),
+            "at each `muster run` or `muster evaluate`, from 2026-11-01 to 2026-12-01 (UTC)",
+        ),
         (AFTER_EVALUATION, "after each evaluation of its audience"),
         (november(AFTER_EVALUATION), "after each evaluation of its audience, from 2026-11-01 to 2026-12-01 (UTC)"),
         (ON_DEMAND, "on demand only"),
@@ -137,6 +142,13 @@ def test_nothing_for_cron(schedules: list[Schedule]) -> None:
     text = crontab_text(schedules, "/srv/acme", NOW)
     assert all(row.startswith("#") for row in text.splitlines())
     assert "cron has nothing to do" in text
+
+
+def test_crontab_of_each_run() -> None:
+    """V1: cron calls every five minutes for activations that each run looks at, and at the slots of others."""
+    each_run = Schedule("each_run", UTC_ZONE)
+    assert crontab_text([each_run], "/srv/acme", NOW).splitlines()[-1].startswith("*/5 * * * * ")
+    assert ",32,35," in crontab_text([each_run, at("05:32")], "/srv/acme", NOW).splitlines()[-1]
 
 
 def as_cron_runs(command: str) -> str:

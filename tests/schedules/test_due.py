@@ -128,6 +128,8 @@ SCHEDULES = [
     after_evaluation(),
     after_evaluation(start="01T00:00"),
     ON_DEMAND,
+    Schedule("each_run", UTC_ZONE),
+    Schedule("each_run", UTC_ZONE, start=utc("01T00:00")),
 ]
 
 
@@ -291,6 +293,34 @@ def test_evaluations_outside() -> None:
     bounded = after_evaluation(start="20T02:00", end="21T02:00")
     assert owed(bounded, "23T00:00", since="01T00:00", evaluations=evaluations) == Due(utc("20T02:00"))
     assert owed(bounded, "23T00:00", History(utc("20T02:00")), since="01T00:00", evaluations=evaluations) is None
+
+
+# Slots of each command
+
+
+EACH_RUN = Schedule("each_run", UTC_ZONE)
+
+
+def test_each_command_has_a_slot() -> None:
+    """V1: the slot is the command's own instant, due when later than the last finished one; nothing was missed."""
+    assert owed(EACH_RUN, "21T09:00") == Due(utc("21T09:00"))
+    assert owed(EACH_RUN, "21T09:05", History(utc("21T09:00"))) == Due(utc("21T09:05"))
+    assert owed(EACH_RUN, "21T09:00", History(utc("21T09:00"))) is None
+    assert owed(EACH_RUN, "21T08:59", History(utc("21T09:00"))) is None
+
+
+def test_a_failed_one_of_a_command() -> None:
+    """V1, S5: a second command at that instant tries it again; a later one supersedes it."""
+    history = History(utc("21T08:00"), failed=utc("21T09:00"))
+    assert owed(EACH_RUN, "21T09:00", history) == Due(utc("21T09:00"))
+    assert owed(EACH_RUN, "21T09:05", history) == Due(utc("21T09:05"), 1, utc("21T09:00"))
+
+
+def test_commands_outside_the_window() -> None:
+    """S1, V1: commands before `start`, or from `end` on, have no slot."""
+    bounded = replace(EACH_RUN, start=utc("21T00:00"), end=utc("22T00:00"))
+    found = [owed(bounded, moment) for moment in ("20T23:59:59", "21T00:00", "21T23:59:59", "22T00:00")]
+    assert [bool(each) for each in found] == [False, True, True, False]
 
 
 # The evaluation's own schedule

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from support.message_model import ACCEPTED, REFUSED, UNCERTAIN, UNSENT, Case, Message, Messenger, Row, Setup
+from support.message_model.messenger import after_group
 from support.message_model.words import Group
 from support.model import EXITED, REALIZED
 from support.receiver import Received
@@ -142,6 +143,66 @@ def take(model: Messenger, case: Case, requests: Sequence[Received], run: Mappin
             outcomes.update(_take_texts(model, profile, possible, of_profile, failed=failed))
     if run is None:
         assert not requests, "a run that sent something is recorded"
+
+
+def take_killed(model: Messenger, case: Case, requests: Sequence[Received]) -> None:
+    """Of a run that was killed and is replaced: whom it told what the model says, and what may have become of it (V8)."""
+    told = entries(requests, keyed=case.setup.keyed)
+    for profile, possible in options_of(case, {each.profile for each in told}).items():
+        of_profile = [each for each in told if each.profile == profile]
+        rows: list[Row] = [row for row, message in possible if message is None and not of_profile]
+        for row, message in possible:
+            if message is not None and not case.setup.keyed:
+                rows += _after_kill(row, message, of_profile)
+            elif message is not None:
+                rows += _groups_after_kill(case, row, message, of_profile)
+        assert rows, f"{profile} was told {of_profile}, not\n{_shown(possible)}"
+        model.keep(profile, rows)
+
+
+def _after_kill(row: Row, message: Message, told: Sequence[Entry]) -> list[Row]:
+    if any(each.text not in message.texts for each in told):
+        return []
+    found = [row, row.uncertain(message.told)] if not any(each.request.status == 200 for each in told) else []
+    if told:
+        found = [row.uncertain(message.told)]
+    if any(each.request.status == 200 for each in told):
+        found.append(row.accepted(message.told))
+    if any(each.request.status == 400 for each in told):
+        found += [row, *(row.refused_with(message.told) if told[-1].alone else ())]
+    return found
+
+
+def _groups_after_kill(case: Case, row: Row, message: Message, told: Sequence[Entry]) -> list[Row]:
+    names = _places(case, [(row, message)])
+    if any(each.name not in names for each in told):
+        return []
+    keys: dict[Group, frozenset[str]] = {}
+    for each in told:
+        group = (names[each.name], each.status)
+        keys[group] = keys.get(group, frozenset()) | {each.identifier}
+    if not _fits(message, keys, failed=True):
+        return []
+    found = [row]
+    for group in sorted({*message.groups, *keys}, key=lambda each: each[1] == EXITED):
+        found = [
+            new
+            for old in found
+            for outcome in (ACCEPTED, REFUSED, UNCERTAIN, UNSENT)
+            for new in after_group(old, message, group, outcome)
+            if outcome in _possible_outcomes(group, names, told)
+        ]
+    return found
+
+
+def _possible_outcomes(group: Group, names: Mapping[str, Any], told: Sequence[Entry]) -> set[str]:
+    of_group = [each for each in told if (names[each.name], each.status) == group]
+    found = {UNCERTAIN} if of_group else {UNCERTAIN, UNSENT}
+    for each in of_group:
+        found |= {ACCEPTED} if each.request.status == 200 else set()
+        found |= {UNSENT} if each.request.status == 400 else set()
+        found |= {REFUSED} if each.request.status == 400 and each.alone else set()
+    return found
 
 
 def options_of(case: Case, profiles: Iterable[str]) -> Options:

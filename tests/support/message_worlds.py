@@ -74,6 +74,7 @@ class Day:
     forget: str | None = None
     retry: bool = False
     kill: int | None = None  # after so many answers the command is killed, while the next request is there
+    resumes: bool = True  # after a kill: the next command finds all as it was; else another config
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,13 @@ def world(seed: int, *, keyed: bool = False, days: int = 7, kills: bool = False)
                 setup,
                 snapshot,
                 _said(chance, at) if has_feed else (),
-                evaluate=number == 0 or is_last or chance.random() < 0.8,
-                mood=Mood() if is_last else _mood(chance),
+                evaluate=kills or number == 0 or is_last or chance.random() < 0.8,
+                mood=Mood() if is_last else _mood(chance, kills=kills),
                 resync=not is_last and number > 0 and chance.random() < 0.12,
                 forget=chance.choice(IDS) if 0 < number < days - 1 and chance.random() < 0.15 else None,
                 retry=is_last or chance.random() < 0.1,
-                kill=chance.randrange(4) if kills and not is_last and chance.random() < 0.5 else None,
+                kill=chance.randrange(4) if kills and not is_last and chance.random() < 0.6 else None,
+                resumes=chance.random() < 0.5,
             )
         )
     return World(audiences, tuple(found))
@@ -172,9 +174,9 @@ def _changed(chance: random.Random, setup: Setup, *, keyed: bool) -> Setup:
     return setup
 
 
-def _mood(chance: random.Random) -> Mood:
+def _mood(chance: random.Random, *, kills: bool) -> Mood:
     poison = frozenset(chance.sample(IDS, chance.choice((0, 0, 1, 2))))
-    kind = chance.choice(("calm", "calm", "calm", "script", "always"))
+    kind = chance.choice(("calm", "calm", "calm", "script", "always")) if not kills else "calm"
     if kind == "script":
         script = tuple(chance.choice(("200", "503", "429", "lost", "cut")) for _ in range(chance.randrange(1, 4)))
         return Mood(poison, calm=False, script=script)
@@ -240,9 +242,9 @@ def shop(folder: Path, given: World) -> Iterator[Shop]:
     yield made
 
 
-def configure(made: Shop, setup: Setup, port: int) -> None:
-    """Write the destination as a day has it."""
-    made.write("destinations/out.yml", destination(setup, port))
+def configure(made: Shop, setup: Setup, port: int, turn: int) -> None:
+    """Write the destination as a day has it; requests of another turn differ in a header."""
+    made.write("destinations/out.yml", destination(setup, port) | {"headers": {"X-Turn": str(turn)}})
 
 
 def destination(setup: Setup, port: int) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from muster.activation.endpoints.hosts import is_loopback
 from muster.activation.endpoints.http.access import Access, Credentials, fixed_access
 from muster.activation.endpoints.http.answers import bytes_needed, meaning_of
 from muster.activation.endpoints.http.connections import Connections, Reply
 from muster.activation.endpoints.http.excerpts import excerpt
 from muster.activation.endpoints.http.header_lines import cannot_stand, request_headers
-from muster.activation.endpoints.http.proxies import is_loopback
 from muster.activation.endpoints.http.refusals import UnansweredError
 from muster.activation.endpoints.http.tls import context_of
 from muster.activation.endpoints.http.tokens import TokenAccess, TokenDoor

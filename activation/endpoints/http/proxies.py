@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
+from muster.activation.endpoints.hosts import is_loopback
+
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
     """The url of the proxy that requests to ``url`` go through; None when they go there by themselves.
@@ -23,16 +25,6 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
     if not found or is_loopback(host) or _is_excepted(host, parts.port, environ):
         return None
     return found if "://" in found else f"http://{found}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: ``localhost``, ``127.0.0.0/8`` or ``::1`` (V12)."""
-    if host.rstrip(".").lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_excepted(host: str, port: int | None, environ: Mapping[str, str]) -> bool:

@@ -99,9 +99,9 @@ def answer_of_error(error: Exception) -> Answer:
         return _answered(error)
     if isinstance(error, SSLError):
         is_refused = "CERTIFICATE" in str(error).upper()
-        return Answer("fatal", "its certificate is not accepted") if is_refused else Answer("lost", "TLS broke")
+        return _unsent("its certificate is not accepted") if is_refused else Answer("lost", "the connection broke")
     meaning, reason = next((meaning, reason) for kind, meaning, reason in _NOT_ANSWERED if isinstance(error, kind))
-    return Answer(meaning, reason)
+    return Answer(meaning, reason, sent=meaning != "fatal")
 
 
 def _answered(error: ClientError) -> Answer:
@@ -116,6 +116,10 @@ def _answered(error: ClientError) -> Answer:
     if code in _REFUSED or (status in (400, 413, 422) and code == str(status)):
         return Answer("refused", reason)
     return Answer("fatal", f"{code}: {ADVICE[code]}" if code in ADVICE else reason)
+
+
+def _unsent(reason: str) -> Answer:
+    return Answer("fatal", reason, sent=False)
 
 
 def _seconds(text: str | None) -> float | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,15 +11,15 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from muster.activation.endpoints.hosts import is_loopback
+from muster.activation.endpoints.kind import variables_of
 from muster.activation.endpoints.kinesis.answers import KNOWN, answer_of, answer_of_error
 from muster.activation.endpoints.kinesis.kind import LONGEST_KEY
 from muster.activation.endpoints.protocol import Answer, Outgoing, Record
 from muster.activation.errors import ExportError
 from muster.activation.model.messages import MessageActivation, MessageDestination
-from muster.activation.stores.kind import variables_of
 from muster.activation.stores.s3.login import aws_client
 
-_TEST_KEY = "muster"  # partition key of the record that ``destinations check --send-test`` sends
+_TEST = Record("muster", b"{}")  # of a test that says no records
 
 
 class KinesisEndpoint:
@@ -38,7 +39,7 @@ class KinesisEndpoint:
             max_pool_connections=max(activation.in_flight, 1),
         )
         endpoint = urlsplit(destination.connection.get("endpoint", ""))
-        if endpoint.scheme == "http" and not destination.allow_insecure and not is_loopback(endpoint.hostname):
+        if endpoint.scheme == "http" and not is_loopback(endpoint.hostname or ""):
             raise ExportError(f"{self._id}: its endpoint is http: records would travel unencrypted; use https")
         try:
             self._client: Any = aws_client("kinesis", destination.connection, variables_of(destination), config)
@@ -60,17 +61,17 @@ class KinesisEndpoint:
         except KNOWN as error:
             return answer_of_error(error)
 
-    def check(self, *, send_test: bool) -> str:
-        """Ask for a summary of the stream, and with ``send_test`` put one record that is an empty object."""
+    def check(self, test: Outgoing | None = None) -> str:
+        """Ask for a summary of the stream, and put the records of ``test`` then, if there is one (V11)."""
         try:
             found = self._client.describe_stream_summary(**self._at)["StreamDescriptionSummary"]
         except KNOWN as error:
             reason = answer_of_error(error).reason.replace("kinesis:PutRecords", "kinesis:DescribeStreamSummary")
             raise ExportError(f"{self._id}: stream {self._stream}: {reason}") from error
         said = f"stream {self._stream}: {found['StreamStatus'].lower()}, {found.get('OpenShardCount', '?')} open shards"
-        if not send_test:
+        if test is None:
             return said
-        answer = self.send(Outgoing("test", "", records=(Record(_TEST_KEY, b"{}"),)))
+        answer = self.send(replace(test, records=test.records or (_TEST,)))
         if answer.meaning != "accepted":
             raise ExportError(f"{self._id}: stream {self._stream}: the test record was not taken: {answer.reason}")
         return f"{said}; a test record was taken"

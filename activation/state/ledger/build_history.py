@@ -38,9 +38,11 @@ SELECT max(at) AS at FROM evaluations WHERE EXISTS (
     AND status IN ('succeeded', 'delivering') AND NOT rewound
     UNION ALL SELECT 1 FROM baselines JOIN runs USING (run_id)
     WHERE runs.audience = evaluations.audience AND baselines.evaluated_at = evaluations.at
-    UNION ALL SELECT 1 FROM runs, json_each(runs.audiences) AS told
-    WHERE json_extract(told.value, '$[0]') = evaluations.audience AND json_extract(told.value, '$[2]') = evaluations.at
-    AND (status IN ('succeeded', 'delivering') OR messages > 0) AND NOT rewound
+    UNION ALL SELECT 1 FROM runs WHERE runs.audience = '' AND runs.evaluated_at <= evaluations.at
+    AND (status IN ('succeeded', 'delivering') OR messages > 0) AND NOT rewound AND EXISTS (
+        SELECT 1 FROM json_each(audiences) AS told WHERE json_extract(told.value, '$[0]') = evaluations.audience
+        AND json_extract(told.value, '$[2]') = evaluations.at
+    )
 )
 """
 

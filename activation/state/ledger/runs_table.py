@@ -46,20 +46,21 @@ AND scheduled_time > coalesce((
 _SUCCEEDED = """
 SELECT * FROM runs WHERE destination = ? AND activation = ? AND status = 'succeeded' ORDER BY success DESC LIMIT ?
 """
-# Runs that sent messages count, failed ones too: what was accepted moved the delivered rows (V2).
+# Runs that send messages have no audience, but ``audiences``, and the oldest of their evaluations under
+# ``evaluated_at``. Failed ones count if they sent something: what was accepted moved the delivered rows (V2).
 _USING_EVALUATION = """
 SELECT * FROM runs WHERE audience = ?1 AND evaluated_at = ?2 AND status IN ('succeeded', 'delivering') AND NOT rewound
 UNION ALL SELECT runs.* FROM baselines JOIN runs USING (run_id)
 WHERE runs.audience = ?1 AND baselines.evaluated_at = ?2
-UNION ALL SELECT * FROM runs WHERE audiences IS NOT NULL AND NOT rewound AND (
-    status IN ('succeeded', 'delivering') OR messages > 0
-) AND EXISTS (
-    SELECT 1 FROM json_each(audiences) AS told
-    WHERE json_extract(told.value, '$[0]') = ?1 AND json_extract(told.value, '$[2]') = ?2
+UNION ALL SELECT * FROM runs WHERE audience = '' AND evaluated_at <= ?2 AND status IN ('succeeded', 'delivering')
+AND NOT rewound AND {told}
+UNION ALL SELECT runs.* FROM message_baselines JOIN runs USING (destination, activation)
+WHERE status = 'failed' AND messages > 0 AND NOT rewound AND {told}
+UNION ALL SELECT runs.* FROM message_baselines JOIN runs USING (run_id) WHERE {told} LIMIT 1
+""".format(
+    told="EXISTS (SELECT 1 FROM json_each(audiences) AS told "
+    "WHERE json_extract(told.value, '$[0]') = ?1 AND json_extract(told.value, '$[2]') = ?2)"
 )
-UNION ALL SELECT runs.* FROM message_baselines JOIN runs USING (run_id), json_each(runs.audiences) AS told
-WHERE json_extract(told.value, '$[0]') = ?1 AND json_extract(told.value, '$[2]') = ?2 LIMIT 1
-"""
 _REWOUND_OVER = """
 SELECT * FROM runs WHERE rewound AND status = 'succeeded' AND url_digest = ?1 AND NOT constant_names AND run_id IN (
     SELECT run_id FROM files WHERE path IN (SELECT value FROM json_each(?2))

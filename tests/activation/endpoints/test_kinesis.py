@@ -211,15 +211,15 @@ def test_records_of_long_ids_have_a_digest_for_a_key(before_kinesis: Gate, opene
 def test_the_check_names_the_stream(before_kinesis: Gate, opened: Open, stream: str) -> None:
     """V11: a check asks about the stream and sends nothing, and with ``--send-test`` one empty object."""
     said = f"stream {stream}: active, 2 open shards"
-    assert opened().check(send_test=False) == said
+    assert opened().check() == said
     assert before_kinesis.lying(stream) == {}
-    assert opened().check(send_test=True) == f"{said}; a test record was taken"
+    assert opened().check(Outgoing("test", "")) == f"{said}; a test record was taken"
     assert before_kinesis.lying(stream) == {"muster": [b"{}"]}
     with pytest.raises(ExportError, match="hub: stream none: ResourceNotFoundException: there is no such stream"):
-        opened(at="none").check(send_test=False)
+        opened(at="none").check()
     before_kinesis.before = lambda _: error("AccessDeniedException")
     with pytest.raises(ExportError, match="the right kinesis:DescribeStreamSummary is missing"):
-        opened().check(send_test=False)
+        opened().check()
 
 
 def test_credentials_and_their_lack(
@@ -236,7 +236,7 @@ def test_credentials_and_their_lack(
     assert f"{VARIABLES['SHOP_KEY_ID']}/" in signed
     assert f"/{CONNECTION['region']}/kinesis/" in signed
     bare = open_endpoint("clicks", {"endpoint": before_kinesis.endpoint})
-    assert bare.send(request_of("a")) == answer("fatal", "no credentials were found")
+    assert bare.send(request_of("a")) == answer("fatal", "no credentials were found", sent=False)
     with pytest.raises(ExportError, match="hub: The config profile \\(nobody\\) could not be found"):
         open_endpoint("clicks", {"profile": "nobody"})
     assert len(before_kinesis.puts) == 1
@@ -254,7 +254,7 @@ def test_a_certificate_that_nobody_signed(before_kinesis: Gate, opened: Open, tm
     """V12: TLS is verified; a certificate that is not accepted ends the run."""
     with certificates.shown(certificates.self_signed(tmp_path)) as port:
         given = opened({"endpoint": f"https://127.0.0.1:{port}"}).send(request_of("a"))
-    assert given == answer("fatal", "its certificate is not accepted")
+    assert given == answer("fatal", "its certificate is not accepted", sent=False)
     assert before_kinesis.puts == []
 
 
@@ -281,9 +281,9 @@ def test_without_boto3() -> None:
     """V1: the declaration of the kind loads no client, so that it is boto3 alone that is missed, by its name."""
     program = (
         "import sys; sys.modules['boto3'] = None; sys.modules['botocore'] = None\n"
-        "from muster.activation.endpoints.kinesis import kind\n"
-        "try: __import__(kind.CLIENT.rpartition('.')[0])\n"
-        "except ModuleNotFoundError as error: print(error.name, kind.EXTRA)"
+        "from muster.activation.endpoints.kinds import KINDS\n"
+        "try: __import__(KINDS['kinesis'].client.rpartition('.')[0])\n"
+        "except ModuleNotFoundError as error: print(error.name, KINDS['kinesis'].extra)"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout == "botocore.config kinesis\n"

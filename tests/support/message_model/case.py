@@ -25,6 +25,7 @@ class Case:
     is_forgotten: Callable[[str], bool]
     rows: Mapping[str, tuple[Row, ...]]
     resync: bool = False
+    remapped: bool = False  # the mapping changed, and is resent
     others: tuple[str, ...] = field(default=())  # audiences that are not mapped
 
     # Who is a member
@@ -117,6 +118,8 @@ class Case:
             message = self._message(profile, row)
             if message is None or not self._is_dead(row, message):
                 found.append((row, message))
+            if message and self.remapped and message.trigger == {"attributes"}:
+                found.append((row, None))  # whose values are null before and now has nothing new; this is left open
             if message is None and row.maybe and (unasked := self._message(profile, row, asked=True)):
                 found.append((row, unasked))  # an uncertain profile is always sent again, but a taken-out one never
             if message is not None and self._is_dead(row, message):

@@ -47,7 +47,8 @@ class Messenger:
     def case(self, at: datetime, *, resync: bool = False) -> Case:
         """What a run at an instant compares; a changed mapping counts as sent from the first one on (V4)."""
         snapshot = self.shop.snapshot(at)
-        if self.mapping is not None and self.mapping != self.setup.mapping and not self.setup.resends:
+        remapped = self.mapping is not None and self.mapping != self.setup.mapping
+        if remapped and not self.setup.resends:
             self._count_as_sent(snapshot, at)
         self.mapping = self.setup.mapping
         mapped = {audience for audience, _ in self.setup.places}
@@ -59,6 +60,7 @@ class Messenger:
             lambda profile: self.is_forgotten(profile, snapshot),
             self.rows,
             resync,
+            remapped,
             tuple(each for each in self.shop.audiences if each not in mapped),
         )
 
@@ -102,7 +104,7 @@ class Messenger:
                         new
                         for old in moved
                         for outcome in sorted(each)
-                        for new in _after_group(old, message, group, outcome)
+                        for new in after_group(old, message, group, outcome)
                     ]
             after += moved
         self.keep(profile, after)
@@ -127,7 +129,7 @@ def _after(row: Row, told: Told, outcome: str) -> Sequence[Row]:
     return row.refused_with(told) if outcome == REFUSED else [row]
 
 
-def _after_group(row: Row, message: Message, group: Group, outcome: str) -> Sequence[Row]:
+def after_group(row: Row, message: Message, group: Group, outcome: str) -> Sequence[Row]:
     """Audience by audience (V2): what the row is like after one group was told."""
     place, status = group
     before, new = row.told or EMPTY, message.told

@@ -1,0 +1,422 @@
+"""V8, V10: what answers mean, refusals, dead letters, what is uncertain, and going on after a kill."""
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.event_shop import DAYS, EMAIL, ID, KEY, EventShop, lists, names, objects, somebody, statuses
+from support.kills import Victim
+from support.receiver import CUT, LOST, Received, Receiver, Say, refusing
+from support.shop import identities
+
+MANY = tuple(f"p{number}" for number in range(12))
+
+
+def refuses(*people: str, status: int = 400) -> Any:
+    """A rule that refuses requests in which one of these is."""
+    return refusing(lambda entry: entry["id"] in people, status=status)
+
+
+# Refused
+
+
+def test_culprits_are_found_by_halving(tmp_path: Path, receiver: Receiver) -> None:
+    """V10: a refused request of several is halved until the culprits are alone; the others are delivered; the run
+    succeeds with a warning and exit 0; who is refused is counted and offered again, after all others.
+    """
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(in_flight=1)
+    receiver.rule = refuses("p3", "p7", status=422)
+    requests = shop.send(DAYS[0], *MANY)
+    run = shop.done
+    assert (run["status"], run["exported"], run["excluded"]) == ("succeeded", 10, 2)
+    assert run["excluded_by"] == {"refused:422": 2}
+    assert run["received"] == 12
+    assert shop.last.json["warnings"]
+    alone = [each.json[0]["id"] for each in requests if each.status == 422 and len(each.json) == 1]
+    assert sorted(alone) == ["p3", "p7"]
+    accepted = [name for each in requests if each.accepted for name in names([each])]
+    assert sorted(accepted) == sorted(set(MANY) - {"p3", "p7"})
+    assert len({each.key for each in requests}) == len(requests), "a half is a request of its own"
+    rejects = {each["profile_id"]: each for each in shop.ok("runs", "rejects", KEY, "--json").json}
+    assert rejects.keys() == {"p3", "p7"}
+    assert (rejects["p3"]["reason"], rejects["p3"]["tries"]) == ("refused:422", 1)
+    shop.crm(in_flight=1, aggregation={"best_effort": {"max_profiles": 2}})
+    order = names(shop.send(DAYS[1], *MANY, "new1", "new2"))
+    assert set(order[:2]) == {"new1", "new2"}, "who was refused earlier goes last"
+    assert set(order[2:]) == {"p3", "p7"}
+
+
+def test_dead_letters_wait_for_a_change_or_a_retry(tmp_path: Path, receiver: Receiver) -> None:
+    """V10: offered again at each later run; after `after` runs only when its row or the request's config changes, or
+    when `runs retry` makes it due for the next run.
+    """
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(dead_letter={"after": 2})
+    receiver.rule = refuses("a")
+    assert [name for name in names(shop.send(DAYS[0], "a", "b")) if name == "a"]
+    assert names(shop.again(f"{DAYS[0]}T06:00Z")) == ["a"]
+    assert shop.done["excluded_by"] == {"refused:400": 1}
+    assert shop.ok("runs", "rejects", KEY, "--json").json[0]["tries"] == 2
+    assert shop.again(f"{DAYS[0]}T07:00Z") == [], "given up"
+    assert shop.last.json["runs"] == []
+    assert names(shop.send(DAYS[1], somebody("a", email="new@mail"), "b")) == ["a"], "the row changed"
+    shop.again(f"{DAYS[1]}T06:00Z")
+    shop.again(f"{DAYS[1]}T07:00Z")
+    assert shop.again(f"{DAYS[1]}T08:00Z") == []
+    shop.crm(dead_letter={"after": 2}, headers={"X-New": "1"})
+    assert names(shop.again(f"{DAYS[1]}T09:00Z")) == ["a"], "the request's config changed"
+    for hour in ("10", "11", "12"):
+        shop.again(f"{DAYS[1]}T{hour}:00Z")
+    assert shop.again(f"{DAYS[1]}T13:00Z") == []
+    receiver.rule = None
+    shop.ok("runs", "retry", KEY)
+    assert names(shop.again(f"{DAYS[1]}T14:00Z")) == ["a"]
+    assert shop.done["status"] == "succeeded"
+    assert shop.again(f"{DAYS[1]}T15:00Z") == []
+
+
+def test_a_refused_profile_keeps_its_old_row(tmp_path: Path, receiver: Receiver) -> None:
+    """V10: what was refused was not sent: the exit that follows tells what the receiver holds."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(["vips"])
+    shop.send(DAYS[0], "a", "b")
+    receiver.rule = refuses("a")
+    shop.send(DAYS[1], somebody("a", "new@x.com"), "b")
+    receiver.rule = None
+    [request] = shop.send(DAYS[2], "b")
+    assert request.json[0]["identityMap"] == {"Email": [{"id": "a@x.com"}]}
+
+
+def test_a_refused_exit_fails_the_run_and_stays_owed(tmp_path: Path, receiver: Receiver) -> None:
+    """V10: a refused exit is never given up; a run that could not deliver one fails, exits 1, and its accepted rows
+    move.
+    """
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(["vips"], dead_letter={"after": 1})
+    shop.send(DAYS[0], "a", "b")
+    receiver.rule = refuses("a")
+    rows = [somebody("a", vip=False), "b", "c"]
+    assert set(names(shop.send(DAYS[1], *rows, code=1))) == {"a", "c"}
+    assert shop.done["status"] == "failed"
+    assert shop.done["error"]
+    for hour in ("06", "07"):
+        assert names(shop.again(f"{DAYS[1]}T{hour}:00Z", code=1)) == ["a"], "c was accepted, a is owed"
+    receiver.rule = None
+    assert names(shop.again(f"{DAYS[1]}T08:00Z")) == ["a"]
+    assert shop.again(f"{DAYS[1]}T09:00Z") == []
+
+
+def test_five_refused_requests_of_new_people_are_the_template(tmp_path: Path, receiver: Receiver) -> None:
+    """V10: if none of five is accepted, and each holds somebody not refused before, the run fails, refuses nobody."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(aggregation={"best_effort": {"max_profiles": 2}}, in_flight=1)
+    receiver.default = Say(400)
+    requests = shop.send(DAYS[0], *MANY, code=1)
+    assert len(requests) == 5
+    run = shop.done
+    assert run["status"] == "failed"
+    assert not [reason for reason in run["excluded_by"] or () if reason.startswith("refused")]
+    receiver.default = Say(200)
+    assert sorted(names(shop.again(f"{DAYS[0]}T06:00Z"))) == sorted(MANY)
+
+
+def test_fewer_than_five_refused_requests_are_people(tmp_path: Path, receiver: Receiver) -> None:
+    """V10: with fewer than five requests, all answered, the refused ones are halved."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm()
+    receiver.default = Say(413)
+    shop.send(DAYS[0], "a", "b")
+    assert shop.done["excluded_by"] == {"refused:413": 2}
+    assert shop.done["status"] == "succeeded"
+
+
+def test_results_attribute_refusals(tmp_path: Path, receiver: Receiver) -> None:
+    """V10: `errors` and `index`, `each`, `key` and `ok`: minus what the result attributes; `refused_count` is told."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(result={"errors": "errors", "index": "index"})
+    receiver.rule = refusing(lambda entry: entry["id"] == "b", each=True)
+    [request] = shop.send(DAYS[0], "a", "b", "c")
+    assert (shop.done["exported"], shop.done["excluded"]) == (2, 1)
+    assert [each["profile_id"] for each in shop.ok("runs", "rejects", KEY, "--json").json] == ["b"]
+    assert names(shop.again(f"{DAYS[0]}T06:00Z")) == ["b"]
+    del request
+
+
+# Not now
+
+
+@pytest.mark.parametrize("answer", [Say(503), Say(429), Say(408), CUT])
+def test_what_may_pass_is_tried_again(answer: Say, tmp_path: Path, receiver: Receiver) -> None:
+    """V10, V8: 408, 429, 5xx and no answer are tried again, the same bytes under the same key; `resent` counts."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(retries=2)
+    receiver.script = [answer]
+    first, second = shop.send(DAYS[0], "a")
+    assert (first.key, first.body, first.path) == (second.key, second.body, second.path)
+    assert shop.done["status"] == "succeeded"
+    assert shop.again(f"{DAYS[0]}T06:00Z") == []
+
+
+def test_retry_after_is_kept(tmp_path: Path, receiver: Receiver) -> None:
+    """V10: `Retry-After` is kept."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(retries=1)
+    receiver.script = [Say(429, headers={"Retry-After": "1"})]
+    first, second = shop.send(DAYS[0], "a")
+    assert second.arrived - first.arrived >= 0.95
+
+
+def test_after_all_retries_the_rest_stays_due(tmp_path: Path, receiver: Receiver) -> None:
+    """V10: then the run ends as failed, the rest stays due, and nobody is refused."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(retries=1, in_flight=1, aggregation={"best_effort": {"max_profiles": 1}})
+    receiver.script = [Say(200), Say(429), Say(429)]
+    receiver.default = Say(429)
+    sent = shop.send(DAYS[0], "a", "b", "c", code=1)
+    accepted = names([each for each in sent if each.accepted])
+    assert len(accepted) == 1
+    run = shop.done
+    assert run["status"] == "failed"
+    assert not [reason for reason in run["excluded_by"] or () if reason.startswith("refused")]
+    receiver.default = Say(200)
+    assert sorted([*accepted, *names(shop.again(f"{DAYS[0]}T06:00Z"))]) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("answer", [Say(401), Say(403), Say(404), Say(302, headers={"Location": "/other"})])
+def test_other_answers_end_the_run_and_refuse_nobody(answer: Say, tmp_path: Path, receiver: Receiver) -> None:
+    """V10: any other answer ends the run at once; redirects are not followed."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(retries=3, in_flight=1, aggregation={"best_effort": {"max_profiles": 1}})
+    receiver.default = answer
+    [request] = shop.send(DAYS[0], "a", "b", "c", code=1)
+    assert request.path == "/people"
+    assert shop.done["status"] == "failed"
+    assert str(answer.status) in shop.done["error"]
+    receiver.default = Say(200)
+    assert sorted(names(shop.again(f"{DAYS[0]}T06:00Z"))) == ["a", "b", "c"]
+
+
+def test_patterns_say_throttled_and_fatal(tmp_path: Path, receiver: Receiver) -> None:
+    """V10: `throttled:` is tried again, `fatal:` ends the run, whatever the status says."""
+    shop = EventShop(tmp_path, receiver)
+    patterns = {"throttled": [{"status": 400, "body": "too fast"}], "fatal": [{"status": 400, "body": "closed"}]}
+    shop.crm(retries=1, **patterns)
+    receiver.script = [Say(400, {"message": "too fast"})]
+    assert len(shop.send(DAYS[0], "a")) == 2
+    assert shop.done["status"] == "succeeded"
+    receiver.default = Say(400, {"message": "closed"})
+    assert len(shop.send(DAYS[1], "a", "b", code=1)) == 1
+    assert shop.done["status"] == "failed"
+
+
+def test_success_is_what_the_destination_says(tmp_path: Path, receiver: Receiver) -> None:
+    """V10: a 2xx that `success` does not name is another answer: it ends the run."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(success={"status": [200]})
+    receiver.default = Say(202)
+    shop.send(DAYS[0], "a", code=1)
+    assert shop.done["status"] == "failed"
+
+
+# Uncertain
+
+
+@pytest.mark.parametrize("answer", [LOST, CUT, Say(503)])
+def test_what_was_not_answered_counts_as_sent(answer: Say, tmp_path: Path, receiver: Receiver) -> None:
+    """V2: an uncertain profile is always sent again; what may have been sent counts as sent until an answer settles it:
+    who is no member by then is an exit, with the identities that may have been sent.
+    """
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(["vips"])
+    receiver.default = answer
+    shop.send(DAYS[0], "a", "b", code=1)
+    receiver.default = Say(200)
+    told = objects(shop.send(DAYS[1], somebody("a", vip=False), "b"))
+    assert {name: statuses(each)["vips"] for name, each in told.items()} == {"a": "exited", "b": "realized"}
+    assert shop.send(DAYS[2], somebody("a", vip=False), "b") == []
+
+
+def test_an_exit_that_may_have_been_sent_is_sent_again(tmp_path: Path, receiver: Receiver) -> None:
+    """V2: and a member who came back meanwhile is told as one."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(["vips"])
+    shop.send(DAYS[0], "a", "b")
+    receiver.default = LOST
+    shop.send(DAYS[1], somebody("a", vip=False), somebody("b", vip=False), code=1)
+    receiver.default = Say(200)
+    told = objects(shop.send(DAYS[2], somebody("a", vip=False), "b"))
+    assert {name: statuses(each)["vips"] for name, each in told.items()} == {"a": "exited", "b": "realized"}
+
+
+def test_429_is_no_uncertainty(tmp_path: Path, receiver: Receiver) -> None:
+    """V2: what was answered by 429 was not sent: who is no member any more was never told, and is not told."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(["vips"])
+    receiver.default = Say(429)
+    shop.send(DAYS[0], "a", "b", code=1)
+    receiver.default = Say(200)
+    assert names(shop.send(DAYS[1], somebody("a", vip=False), "b")) == ["b"]
+
+
+def test_rows_move_audience_by_audience(tmp_path: Path, receiver: Receiver) -> None:
+    """V2: where a request is about one audience, what was accepted for one is not sent again with the other."""
+    shop = EventShop(tmp_path, receiver)
+    shop.ads([("all", "1"), ("vips", "2")], in_flight=1)
+
+    def second_waits(request: Received) -> Say | None:
+        return Say(429) if request.path.startswith("/lists/2/") else None
+
+    receiver.rule = second_waits
+    sent = lists(shop.send(DAYS[0], "a", code=1))
+    assert sent == [("POST", "1", ["a@x.com"]), ("POST", "2", ["a@x.com"])]
+    receiver.rule = None
+    assert lists(shop.again(f"{DAYS[0]}T06:00Z")) == [("POST", "2", ["a@x.com"])]
+    receiver.rule = second_waits
+    row = somebody("a", identity_map=identities(Email=["new@x.com"]))
+    shop.send(DAYS[1], row, code=1)
+    receiver.rule = None
+    again = lists(shop.again(f"{DAYS[1]}T06:00Z"))
+    assert ("POST", "2", ["new@x.com"]) in again
+    assert ("DELETE", "2", ["a@x.com"]) in again, "an identity change reaches each audience"
+    assert shop.again(f"{DAYS[1]}T07:00Z") == []
+
+
+# Kills
+
+
+def killed_shop(root: Path, receiver: Receiver, *, after: int, people: int = 6) -> tuple[EventShop, list[Received]]:
+    """A shop whose first run is killed while a request is there, after so many answers; what arrived until then."""
+    shop = EventShop(root, receiver)
+    shop.crm(["vips"], in_flight=1, aggregation={"best_effort": {"max_profiles": 1}})
+    shop.people(*(f"p{number}" for number in range(people)))
+    shop.evaluate(f"{DAYS[0]}T02:00Z", "--no-exports")
+    receiver.stand_still(after)
+    victim = Victim(shop.root, "run", "--at", f"{DAYS[0]}T05:00Z", variables={})
+    assert receiver.stands.wait(30)
+    victim.kill()
+    victim.ended(5)
+    receiver.go_on()
+    wait_for_answers(receiver)
+    return shop, shop.new()
+
+
+def wait_for_answers(receiver: Receiver) -> None:
+    """Until no request is under way at the receiver."""
+    for _ in range(400):
+        if all(each.answered for each in receiver.requests):
+            return
+        threading.Event().wait(0.01)
+
+
+def test_after_a_kill_the_run_goes_on(tmp_path: Path, receiver: Receiver) -> None:
+    """V8: answered requests are not sent again, possibly-sent ones with the same bytes and key, never-sent ones are
+    sent; who is sent twice is counted; at the end the outbox is gone.
+    """
+    shop, before = killed_shop(tmp_path, receiver, after=3)
+    assert len(before) == 4
+    listed = shop.runs()[-1]
+    assert listed["status"] == "delivering"
+    planned = shop.ok("plan", "--at", f"{DAYS[0]}T05:00Z", "--json").json
+    assert [each["action"] for each in planned] == ["finish"]
+    after = shop.again(f"{DAYS[0]}T05:00Z")
+    twice = [each for each in after if each.key in {old.key for old in before}]
+    assert [(each.key, each.body) for each in twice][-1:] == [(before[3].key, before[3].body)]
+    assert 1 <= len(twice) <= 4, "answers are synced at least every 50 ms"
+    assert sorted({*names(before), *names(after)}) == [f"p{number}" for number in range(6)]
+    run = shop.runs()[-1]
+    assert (run["status"], run["exported"], run["resent"]) == ("succeeded", 6, len(twice))
+    assert shop.again(f"{DAYS[0]}T06:00Z") == []
+    assert not [name for name in shop.tree(".muster") if "/outbox/" in name]
+
+
+def test_after_a_kill_and_a_change_nothing_of_the_outbox_is_sent(tmp_path: Path, receiver: Receiver) -> None:
+    """V8: if evaluation or snapshot changed, never-sent are dropped, possibly-sent are uncertain, the run ends as
+    failed (`replaced`), and a fresh comparison covers both.
+    """
+    shop, before = killed_shop(tmp_path, receiver, after=2)
+    old = {each.key for each in before}
+    rows = [somebody(f"p{number}", vip=number != 5, email="newer") for number in range(6)]
+    after = shop.send(DAYS[1], *rows, code=0)
+    assert not [each for each in after if each.key in old]
+    told = objects(after)
+    unsure = set(names(before[2:]))
+    assert unsure <= set(told)
+    assert {name for name in told if statuses(told[name])["vips"] == "exited"} <= {"p5"} & set(names(before))
+    assert {f"p{number}" for number in range(5)} <= set(told)
+    assert all(each["contact"]["email"] == "newer" for each in told.values())
+    statuses_of_runs = [(run["status"], run["error"]) for run in shop.runs()]
+    assert [status for status, _ in statuses_of_runs] == ["failed", "succeeded"]
+    assert "replaced" in str(statuses_of_runs[0][1])
+
+
+def test_keys_and_bytes_are_those_of_the_log(tmp_path: Path, receiver: Receiver) -> None:
+    """V8: the Idempotency-Key is a hash of run, comparison, method, url and body: equal bodies of two runs differ."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm()
+    receiver.default = LOST
+    [first] = shop.send(DAYS[0], "a", code=1)
+    receiver.default = Say(200)
+    [second] = shop.again(f"{DAYS[0]}T06:00Z")
+    assert first.body == second.body
+    assert first.key != second.key
+
+
+def test_never_two_requests_with_one_profile(tmp_path: Path, receiver: Receiver) -> None:
+    """V8: `in_flight` requests at a time, 8 by default, never two with the same profile."""
+    shop = EventShop(tmp_path, receiver)
+    shop.ads([("all", "1"), ("vips", "2")], limit=1)
+    receiver.default = Say(200, delay=0.03)
+    requests = shop.send(DAYS[0], *(f"p{number}" for number in range(10)))
+    assert len(requests) == 20
+    assert 2 <= receiver.most_busy <= 8
+    for one in requests:
+        for other in requests:
+            if one.number < other.number and one.json == other.json:
+                assert (one.answered or 0) <= other.arrived
+
+
+# E9
+
+
+def test_a_failed_audience_keeps_its_states_while_others_go_on(tmp_path: Path, receiver: Receiver) -> None:
+    """V1, E9: one whose evaluation failed keeps its delivered states; withdrawals and the others go on, and the run
+    fails and stays due.
+    """
+    shop = EventShop(tmp_path, receiver, custom_actions={"tell": None})
+    shop.write("policies/ok.yml", {"actions": ["tell"], "consent": "ok"})
+    shop.crm(["vips", "all"], marketing_actions=["tell"], mapping=[ID, EMAIL])
+    shop.send(DAYS[0], "a", "b")
+    rows = [{name: each for name, each in somebody(who).items() if name != "vip"} for who in "abc"]
+    rows[1]["ok"] = False
+    shop.profiles(DAYS[1], rows)
+    shop.muster("evaluate", "--at", f"{DAYS[1]}T02:00Z", "--no-exports")
+    told = objects(shop.again(f"{DAYS[1]}T05:00Z", code=1))
+    assert {name: statuses(each) for name, each in told.items()} == {
+        "b": {"vips": "exited", "all": "exited"},
+        "c": {"all": "realized"},
+    }
+    [run] = [each for each in shop.last.json["runs"] if each["activation"] == "a"]
+    assert run["status"] == "failed"
+    assert "vips" in run["error"]
+    told = objects(shop.send(DAYS[2], "a", somebody("b", ok=False), "c"))
+    assert {name: statuses(each) for name, each in told.items()} == {"c": {"vips": "realized", "all": "realized"}}
+
+
+def test_the_log_of_a_run_is_plain(tmp_path: Path, receiver: Receiver) -> None:
+    """V11: `messages`, `requests`, `by_trigger` and `resent` stand in the JSON of a run, and in `runs show`."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(aggregation={"best_effort": {"max_profiles": 2}})
+    shop.send(DAYS[0], "a", "b", "c")
+    run = shop.ok("runs", "show", KEY, "--json").json
+    assert (run["messages"], run["requests"], run["resent"]) == (3, 2, 0)
+    assert run["by_trigger"]["membership"] == 3
+    assert run["audience"] is None
+    assert run["audiences"] == ["all"]
+    assert run["evaluated_at"] == f"{DAYS[0]}T02:00:00Z"
+    assert run["trigger"] == "scheduled"
+    assert run["scheduled_time"] == f"{DAYS[0]}T05:00:00Z"
+    assert "3" in shop.ok("runs", "show", KEY).out
+    assert json.dumps(run)

@@ -1,0 +1,142 @@
+"""Event destinations through the real command: what is checked before anything is sent (V1, V5, G3, G6, X1)."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.receiver import Receiver
+from support.shop import Shop
+
+PEOPLE = [
+    {
+        "profile_id": "a",
+        "email": "ann@x.com",
+        "health": "bad",
+        "identity_map": [{"namespace": "Email", "id": "ann@x.com"}],
+    },
+    {
+        "profile_id": "b",
+        "email": "bob@x.com",
+        "health": "good",
+        "identity_map": [{"namespace": "Email", "id": "bob@x.com"}],
+    },
+]
+AT = ("--at", "2026-11-20T03:00Z")
+
+
+def shop(root: Path, **destination: Any) -> Shop:
+    found = Shop(root)
+    found.profiles("2026-11-20", PEOPLE)
+    found.audience("all", where="true")
+    found.audience("sick", where="health = 'bad'")
+    found.destination("api", **({"kind": "http", "activations": [{"audiences": ["all"]}]} | destination))
+    return found
+
+
+URL = {"url": "https://crm.example.com/profiles"}
+
+
+def test_columns_are_checked_against_the_data(tmp_path: Path) -> None:
+    """X1, M4, V3: a source, a version column or a namespace that the profiles lack is named with near names."""
+    mapping = [{"source": "emial", "target": "mail"}]
+    place = shop(tmp_path, **URL, mapping=mapping, attributes_version="helth", identities=["Emial"])
+    found = place.muster("validate", "--offline", *AT)
+    assert found.code == 2
+    assert "did you mean 'email'?" in found.err
+    assert "'helth'" in found.err
+    place.destination("api", kind="http", **URL, identities=["Emial"], activations=[{"audiences": ["all"]}])
+    found = place.muster("validate", "--offline", *AT)
+    assert found.code == 0
+    assert (
+        "api/all: no profile has an identity in the namespace 'Emial' of identities; did you mean 'Email'?" in found.err
+    )
+
+
+def test_a_declared_request_of_a_namespace_that_nobody_has(tmp_path: Path) -> None:
+    """M4: the one mapped namespace of a request is checked as that of a file."""
+    columns = [{"source": "identity_map.Phone", "target": "PHONE"}]
+    place = shop(tmp_path, **URL, columns=columns, request={"people": {"each": "profiles", "as": "=PHONE"}})
+    assert "no profile of" in place.muster("validate", "--offline", *AT).err
+
+
+def test_the_receiver_is_asked(tmp_path: Path, receiver: Receiver) -> None:
+    """SPEC 9, V11: validate connects to receivers and sends no message; --offline asks none."""
+    place = shop(tmp_path, url=receiver.url("/profiles"))
+    assert place.muster("validate", *AT).code == 0
+    assert not receiver.requests
+    place.destination("api", kind="http", url="http://127.0.0.1:9/none", activations=[{"audiences": ["all"]}])
+    assert place.muster("validate", "--offline", *AT).code == 0
+    found = place.muster("validate", *AT)
+    assert found.code == 2
+    assert "api/all: " in found.err
+
+
+def test_messages_without_guard_are_named(tmp_path: Path) -> None:
+    """X11, V11: validate names the activations that tell a receiver without any guard."""
+    place = shop(tmp_path, **URL)
+    assert "api/all: no guard stops a fault upstream" in place.muster("validate", "--offline", *AT).err
+    place.set(guards={"max_messages": 100})
+    assert "no guard stops" not in place.muster("validate", "--offline", *AT).err
+
+
+def test_a_violation_of_messages(tmp_path: Path) -> None:
+    """G3, G6: validate and policies check list it with its path, and exit 2; policies show counts the activation."""
+    place = shop(tmp_path, **URL, mapping=["email"], marketing_actions=["onsite_advertising"])
+    place.set(labels={"email": ["I1"]})
+    place.write("policies/p.yml", {"actions": ["onsite_advertising"], "deny": "I1"})
+    found = place.muster("validate", "--offline", *AT)
+    assert (found.code, 'email -> column "email" -> api/all' in found.err) == (2, True)
+    assert place.muster("policies", "check", *AT).code == 2
+    (checked,) = place.muster("policies", "check", "--json", *AT).json
+    assert (checked["activation"], checked["audience"], checked["audiences"]) == ("all", None, ["all"])
+    assert checked["violated"]
+    assert place.muster("policies", "show", "p", "--json").json["activations"] == ["api/all"]
+
+
+def test_audiences_that_messages_leave_out_are_named(tmp_path: Path) -> None:
+    """V5: policies check names unmapped audiences whose labels would violate a policy, and exits 0."""
+    place = shop(tmp_path, **URL, marketing_actions=["onsite_advertising"])
+    place.set(labels={"health": ["RHD"]})
+    place.write("policies/p.yml", {"actions": ["onsite_advertising"], "deny": "RHD"})
+    found = place.muster("policies", "check", "api/all", *AT)
+    assert found.code == 0
+    assert "its messages leave out what a policy forbids: who is in sick" in found.out
+    (checked,) = place.muster("policies", "check", "--json", *AT).json
+    assert [each["audience"] for each in checked["untold_audiences"]] == ["sick"]
+
+
+def test_how_many_consent_leaves_out_of_messages(tmp_path: Path) -> None:
+    """G6: members of several mapped audiences count once; one that was not evaluated yet is empty (V1)."""
+    place = shop(
+        tmp_path, **URL, marketing_actions=["email_targeting"], activations=[{"id": "x", "audiences": ["all", "sick"]}]
+    )
+    place.write("policies/c.yml", {"actions": ["email_targeting"], "consent": "health = 'good'"})
+    place.ok("evaluate", "--no-exports", "--audience", "all", "--at", "2026-11-20T02:00Z")
+    (checked,) = place.muster("policies", "check", "--json", *AT).json
+    assert checked["policies"][0]["left_out"] == 1
+    place.ok("evaluate", "--no-exports", "--at", "2026-11-20T02:30Z")
+    (checked,) = place.muster("policies", "check", "--json", *AT).json
+    assert checked["policies"][0]["left_out"] == 1
+
+
+def test_destinations_and_schedules_are_listed(tmp_path: Path) -> None:
+    """SPEC 9, V1: event destinations are among the others, with their kind; each_run is in words."""
+    place = shop(tmp_path, **URL)
+    place.destination("files", mapping=["email"], activations=[{"audience": "all", "schedule": "on_demand"}])
+    found = place.muster("destinations", "list", "--json").json
+    assert [(each["id"], each["kind"], each["url"], each["activations"]) for each in found] == [
+        ("api", "http", "https://crm.example.com/profiles", 1),
+        ("files", "files", "out/files", 1),
+    ]
+    lines = place.muster("schedule", "list", "--json").json
+    assert {each["activation"]: each["schedule"] for each in lines if each["destination"] == "api"}.keys() == {"all"}
+
+
+@pytest.mark.parametrize("command", ["run", "evaluate", "plan", "status", "validate"])
+def test_mistakes_stop_every_command(tmp_path: Path, command: str) -> None:
+    """X1, SPEC 10: a mistake in an event destination stops every command before anything is done."""
+    place = shop(tmp_path, url="http://crm.example.com/x")
+    found = place.muster(command)
+    assert found.code == 2
+    assert "destinations/api.yml" in found.err
+    assert "is http:// to another machine" in found.err
