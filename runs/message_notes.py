@@ -41,8 +41,8 @@ def _about_audiences(activation: MessageActivation, baseline: MessageBaseline) -
     gone = sorted(names.difference(activation.audience_ids))
     if gone:
         were = "was" if len(gone) == 1 else "were"
+        names_gone = several([repr(name) for name in gone])
         yield (
-            f"{activation.key}: {several([repr(name) for name in gone])} {were} taken out: nothing is sent of that, what was "
-            f"delivered is remembered, and who withdraws consent still exits; `muster resync {activation.key}` "
-            "sends the others again"
+            f"{activation.key}: {names_gone} {were} taken out: nothing is sent of that; what was delivered is "
+            "remembered, and who withdraws consent still exits"
         )

@@ -262,7 +262,7 @@ def _people(told: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
 
 def _united(one: str, other: str) -> pl.Expr:
     """The identities of two lists, sorted; null if both are."""
-    both = pl.col(one).list.set_union(pl.col(other)).list.sort()
+    both = pl.col(one).list.concat(pl.col(other)).list.unique().list.sort()
     return pl.when(pl.col(other).is_null()).then(one).when(pl.col(one).is_null()).then(other).otherwise(both)
 
 

@@ -131,8 +131,7 @@ def _changes(situation: Situation) -> dict[str, pl.Expr]:
     remade = made_otherwise & (_true(KEPT_DIFFERS) | pl.lit(situation.resends_mapping))
     found = {
         "consent": withdraws & ~is_gone,
-        "membership": (members | (withdraws & is_gone)) & pl.lit("membership" in on)
-        | _any(joins(i) for i in sorted(situation.backfills)),
+        "membership": members & pl.lit("membership" in on) | _any(joins(i) for i in sorted(situation.backfills)),
         "identity": pl.col(IS_DESIRED) & (others | _true(IS_REGROUPED) | held),
         "attributes": pl.col(IS_DESIRED) & pl.col(WAS_SENT) & (values | remade),
     }

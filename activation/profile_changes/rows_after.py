@@ -141,7 +141,7 @@ def without_refusals(
 
 
 def _write(state: State, file: str, rows: pl.LazyFrame, made: Made) -> StoredFile:
-    return state.write(rows.select(schema(made)), file, {NUMBERING_MARK: made[NUMBERING]})
+    return state.write(rows.select(list(schema(made))), file, {NUMBERING_MARK: made[NUMBERING]})
 
 
 def _sizes(state: State, stored: StoredFile, made: Made) -> tuple[int, int]:
@@ -182,7 +182,7 @@ def _moved(
         pl.col(maybe_status(i)).is_not_null() for i in places
     ]
     rest = [pl.col(TRIES).fill_null(0) > 0, pl.col(OWED).is_not_null(), pl.col(PENDING_SINCE).is_not_null()]
-    return found.filter(pl.any_horizontal(*kinds, *maybe, *rest)).select(types)
+    return found.filter(pl.any_horizontal(*kinds, *maybe, *rest)).select(list(types))
 
 
 def _of_place(i: int) -> dict[str, pl.Expr]:

@@ -28,17 +28,19 @@ def preview(sending: Sending, session: Session) -> Outcome | None:
             changes = gathered(sending, own)
             run = with_changes(run, changes, own)
             refuse_removals(sending, changes.removals)
-            if not changes.has_something and not changes.failed:
+            if changes.people.is_empty() and not changes.settles and not changes.failed:
                 return None
-            batches = Waiting().apart(batches_of(sending, run, changes, own))
+            waiting = Waiting()
+            batches = waiting.apart(batches_of(sending, run, changes, own))
             outbox = write_outbox(own.state, run, changes.people, batches)
             remove_outbox(own.state, outbox)
             totals = outbox["totals"]
             own.opened.refuse_changed()
-        if not totals["entries"] and not changes.failed:
+        if not totals["entries"] and not changes.settles and not changes.failed:
             return None
         run = replace(run, messages=totals["entries"], requests=totals["requests"])
-        told = (f"{counted(totals['bytes'], 'byte')} in {counted(totals['requests'], 'request')}", *_remarks(changes))
+        size = f"{counted(totals['bytes'], 'byte')} in {counted(totals['requests'], 'request')}"
+        told = (size, *_remarks(changes, waiting.profiles))
         refuse_messages(totals["entries"], sending)
     except (MusterError, OSError) as problem:
         error = as_user_reads(problem, sending, own)
@@ -48,7 +50,7 @@ def preview(sending: Sending, session: Session) -> Outcome | None:
     return Outcome(replace(run, error=held or None), failed, told, totals["bytes"])
 
 
-def _remarks(changes: Changes) -> list[str]:
+def _remarks(changes: Changes, waiting: int) -> list[str]:
     """Who is sent by which trigger, and who waits (V7)."""
     told = [f"{number:,} by {trigger}" for trigger, number in changes.counts.by_trigger.items() if number]
-    return [*told, *([f"{counted(changes.waiting, 'profile')} waiting for others"] if changes.waiting else [])]
+    return [*told, *([f"{counted(waiting, 'profile')} waiting for others"] if waiting else [])]
