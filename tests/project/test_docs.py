@@ -29,10 +29,11 @@ from support.worked_examples import Example
 from typer.core import TyperGroup
 
 import muster
-from muster.activation.config import models, source_models
+from muster.activation.config import message_models, models, source_models
 from muster.activation.config import workspace as config
 from muster.activation.instants import parse_duration
 from muster.activation.model import naming
+from muster.activation.model.messages import Aggregation
 from muster.activation.model.sources import MergePolicy, Namespace, Source, SourceIdentity
 from muster.activation.model.workspace import CsvOptions, Destination, Workspace
 from muster.activation.rules import labels
@@ -260,7 +261,7 @@ def test_the_keys_of_each_kind_are_documented_and_no_others() -> None:
     for scheme, kind in KINDS.items():
         if kind.is_remote:
             documented = {name for row in table(DESTINATIONS, scheme) for name in row.split(", ")}
-            assert documented == set(kind.key_names), scheme
+            assert documented == {key.name for key in kind.keys}, scheme
 
 
 def test_the_policy_shown_allows_all_that_is_asked_for() -> None:
@@ -357,6 +358,11 @@ OWN_SECTION = (
     models.ScheduleModel,
     models.CsvModel,
     models.GuardsModel,
+    models.AllGuardsModel,
+    message_models.AuthModel,
+    message_models.MtlsModel,
+    message_models.AggregationModel,
+    message_models.ResultModel,
     models.EncryptionModel,
     models.ColumnModel,
     models.ActivationModel,
@@ -375,7 +381,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "An activation": models.ActivationModel,
     "A mapped column": models.ColumnModel,
     "csv": models.CsvModel,
-    "guards": models.GuardsModel,
+    "guards": models.AllGuardsModel,
+    "aggregation": message_models.AggregationModel,
     "encryption": models.EncryptionModel,
     "A schedule": models.ScheduleModel,
     "sources/*.yml": source_models.SourceModel,
@@ -410,11 +417,35 @@ def test_every_key_is_documented_and_no_other(heading: str) -> None:
         "mapping",
         "export",
         "format",
+        "url",
     }  # by the builder: somewhere, unless on demand, without a preset
     for key, cells in documented.items():
         assert (cells[1] == "*required*") == (keys[key] or (key in required_elsewhere and cells[1] == "*required*")), (
             key
         )
+
+
+SECTIONS_OF_EVENTS: dict[str, tuple[type[BaseModel], ...]] = {
+    "auth": (message_models.AuthModel,),
+    "mtls": (message_models.MtlsModel,),
+    "result": (message_models.ResultModel,),
+    "An event destination": tuple(message_models.MODELS.values()),
+}
+
+
+@pytest.mark.parametrize("heading", SECTIONS_OF_EVENTS)
+def test_every_key_of_event_destinations_is_documented(heading: str) -> None:
+    """V1: docs/config.md has one row for each key of event destinations, whatever their kind, and no other."""
+    keys = {key for model in SECTIONS_OF_EVENTS[heading] for key, _ in model_keys(model)}
+    assert set(table(CONFIG, heading)) == keys
+
+
+def test_an_event_activation_has_the_documented_keys() -> None:
+    """V1: keys of an activation are those of its table, and those from `payload` on of its destination."""
+    own = set(table(CONFIG, "An activation of an event destination"))
+    destination = list(table(CONFIG, "An event destination"))
+    overrides = set(destination[destination.index("payload") :])
+    assert own | overrides == {key for key, _ in model_keys(message_models.HttpActivationModel)}
 
 
 def usual(tmp_path: Path) -> Workspace:
@@ -447,7 +478,12 @@ def defaults(workspace: Workspace) -> Mapping[str, Mapping[str, tuple[object, Ca
             "state": (workspace.state.name, plain),
             "file_mode": (workspace.file_mode, lambda shown: int(plain(shown), 8)),
         },
+        "aggregation": {
+            "configurable.max_age": (Aggregation().max_age, lambda shown: timedelta(seconds=int(shown.rstrip("s")))),
+            "configurable.key": (list(Aggregation().key), plain),
+        },
         "destinations/*.yml": {
+            "kind": (models.DestinationModel.model_fields["kind"].default, plain),
             "deduplicate": (list(activation.deduplicate), plain),
             "changes": (list(activation.changes), plain),
             "marketing_actions": (list(activation.marketing_actions), plain),
