@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from muster.activation.wording import counted, first_names, several
     from muster.runs.actions import evaluate, export, plan, preview, resync, run, validate
     from muster.runs.audits import reconcile, verify
-    from muster.runs.baselines import list_baselines, move_baseline, reset_baseline, show_baseline
+    from muster.runs.baselines import DeliveredRows, list_baselines, move_baseline, reset_baseline, show_baseline
     from muster.runs.destinations import (
         CheckedDestination,
         CheckedStep,
@@ -177,7 +177,7 @@ _HOMES = {
     "muster.activation.views.origins": "Fragment",
     "muster.runs.actions": "evaluate export plan preview resync run validate",
     "muster.runs.audits": "reconcile verify",
-    "muster.runs.baselines": "list_baselines move_baseline reset_baseline show_baseline",
+    "muster.runs.baselines": "DeliveredRows list_baselines move_baseline reset_baseline show_baseline",
     "muster.runs.destinations": (
         "CheckedDestination CheckedStep DestinationSummary check_destinations list_destinations"
     ),
@@ -229,6 +229,7 @@ __all__ = [
     "CheckedStep",
     "ConfigError",
     "DataError",
+    "DeliveredRows",
     "Destination",
     "DestinationSummary",
     "Difference",

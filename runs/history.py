@@ -16,6 +16,7 @@ from muster.activation.state.ledger import (
     evaluations_table,
     failures_table,
     inputs_table,
+    looks_table,
     redeliveries_table,
     rewinding,
     runs_table,
@@ -316,6 +317,7 @@ def forget_evaluations(
             for key in _seen_at(ledger, [(iso(first), iso(last)) for first, last in spans]):
                 rewinding.rewind_sighting(ledger, key, moment)
             builds = build_history.take_back(ledger, moment)
+            looks_table.delete_after(ledger, moment)  # they saw what is forgotten
         leftovers.sweep(state.folder, ledger, state.file_mode)
     return (*forgotten, *failed, *builds)
 

@@ -125,6 +125,7 @@ def repair_state(
     *,
     now: datetime,
     reset_baselines: Collection[str] = (),
+    drop_outboxes: Collection[str] = (),
     reevaluate: Collection[str] = (),
     forget: Collection[str] = (),
     rebuild: Collection[str] = (),
@@ -135,7 +136,8 @@ def repair_state(
 ) -> "Repaired":
     """Carry out repairs that ``check_state`` proposes; replaced files are kept in ``damaged-<now>/`` of the state.
 
-    ``reset_baselines`` forgets damaged delivered sets of activations, ``reevaluate`` makes damaged memberships of
+    ``reset_baselines`` forgets damaged delivered sets of activations, ``drop_outboxes`` sends nothing more of their
+    damaged outboxes, ``reevaluate`` makes damaged memberships of
     audiences again from the same inputs, ``forget`` forgets such evaluations. Of merge policies ``rebuild`` makes
     damaged builds again from the same sources, ``drop_views`` drops damaged views, ``renew_ids`` lets ids go on from an
     earlier build, or begin anew. ``tidy`` moves leftovers aside, ``everything`` does all that is proposed. Raises
@@ -145,6 +147,7 @@ def repair_state(
 
     choice = Choice(
         tuple(reset_baselines),
+        tuple(drop_outboxes),
         tuple(reevaluate),
         tuple(forget),
         tuple(rebuild),

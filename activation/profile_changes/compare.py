@@ -66,6 +66,7 @@ from muster.activation.profile_changes.people import (
     ToldAudience,
     also,
     held,
+    is_new,
     is_told,
     leaves,
     now,
@@ -261,7 +262,7 @@ def _people(told: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
 
 def _united(one: str, other: str) -> pl.Expr:
     """The identities of two lists, sorted; null if both are."""
-    both = pl.col(one).list.set_union(pl.col(other)).list.sort()
+    both = pl.col(one).list.concat(pl.col(other)).list.unique().list.sort()
     return pl.when(pl.col(other).is_null()).then(one).when(pl.col(one).is_null()).then(other).otherwise(both)
 
 
@@ -314,7 +315,7 @@ def _columns(inputs: Inputs) -> list[str]:
     """The columns of ``profile_changes.people``, in their order."""
     places = inputs.situation.places
     names = [ROW, PROFILE_ID, PROFILE_NUMBER, TRIGGER, IS_WITHDRAWAL, WAS_REFUSED, IS_COUNTED, PENDING_SINCE]
-    names += [name(i) for i in places for name in (status, time, is_told)]
+    names += [name(i) for i in places for name in (status, time, is_told, is_new)]
     names += [IDS, IDS_SENT, *(name for each in inputs.kept for name in (sent(each), now(each)))]
     names += [VALUES_DIGEST, IDS_DIGEST, OFFER]
     if not inputs.is_declared:

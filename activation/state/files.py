@@ -335,6 +335,8 @@ def _remedy(stored: StoredFile) -> str:
     if kind == state_paths.BASELINES:
         reset = f"`muster baseline reset {names[0]}/{names[1]}`"
         return f"restore the file from a backup, or run {reset}: its next {everybody}"
+    if kind == state_paths.OUTBOX:
+        return f"run `muster state repair --drop-outbox {names[0]}/{names[1]}`; see `muster state check`"
     if kind in state_paths.OF_BUILDS:
         repair = f"`muster state repair --rebuild {names[0]}`"
         return f"restore the file from a backup, or run {repair}; see `muster state check`"

@@ -53,13 +53,18 @@ def remove_unnamed_outboxes(folder: Path, ledger: Ledger) -> None:
     place = folder / state_paths.OUTBOX
     if not place.is_dir():
         return
-    named = {run.outbox["folder"] for run in runs_table.unfinished(ledger) if run.outbox}
-    for found in sorted(place.glob("*/*/*")):
-        if found.relative_to(folder).as_posix() not in named:
-            shutil.rmtree(found, ignore_errors=True)
+    for found in unnamed_outboxes(folder, ledger):
+        shutil.rmtree(found, ignore_errors=True)
     for empty in (*sorted(place.glob("*/*")), *sorted(place.glob("*")), place):
         with suppress(OSError):  # it holds something
             empty.rmdir()
+
+
+def unnamed_outboxes(folder: Path, ledger: Ledger) -> list[Path]:
+    """Return the folders of outboxes that no unfinished run is sending."""
+    found = sorted((folder / state_paths.OUTBOX).glob("*/*/*"))
+    named = {run.outbox["folder"] for run in runs_table.unfinished(ledger) if run.outbox} if found else set()
+    return [path for path in found if path.relative_to(folder).as_posix() not in named]
 
 
 def remove_unnamed_builds(folder: Path, ledger: Ledger) -> None:

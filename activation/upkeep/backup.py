@@ -5,6 +5,7 @@ A backup is a folder, or the same in a tar file:
     manifest.json       what is in it, with checksums, and a checksum of itself; written last
     ledger.sqlite
     memberships/ ...    the files to which the ledger refers
+    outbox/ ...         of runs that are being sent, without the texts of messages: what is restored is never sent (V8)
 
 No lock is held: other commands read and write meanwhile. Files of the state never change; one that was removed before
 it was copied was replaced by a command at work, and the copy begins again with the ledger as of then.
@@ -26,6 +27,8 @@ from muster.activation.errors import MusterError, RefusedError, StateError
 from muster.activation.instants import iso
 from muster.activation.model.history import StoredFile
 from muster.activation.model.workspace import Workspace
+from muster.activation.outbox.answer_log import LOG
+from muster.activation.state import state_paths
 from muster.activation.state.block_digests import CheckedBlocks
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger import named_files
@@ -94,8 +97,10 @@ def _copy(workspace: Workspace, state: StateFolder, working: Path, now: datetime
         stored = _copy_ledger(state, working)
         by_path = {path: list(parts) for path, parts in groupby(sorted(stored, key=_path), key=_path)}
         lost = [each for path, parts in by_path.items() for each in _copy_file(state.folder, working, path, parts)]
+        logs = {log_beside(each.path): each for each in stored if state_paths.kind_of(each.path) == state_paths.OUTBOX}
+        lost += [each for log, each in logs.items() if not _copy_log(state.folder / log, working / log)]
         if not lost:
-            return _write_manifest(workspace, working, list(by_path), now)
+            return _write_manifest(workspace, working, [*by_path, *logs], now)
         if lost[0] in _copy_ledger(state, working):  # the ledger still refers to it: no other command replaced it
             raise StateError(
                 f"{state.folder.name}/{lost[0].path}: the file is missing or damaged; see `muster state check`"
@@ -117,7 +122,7 @@ def _copy_ledger(state: StateFolder, working: Path) -> list[StoredFile]:
     with state.reading() as ledger:
         ledger.save(working / LEDGER)
     with closing(Ledger.open(working / LEDGER)) as copy:
-        named = named_files.named(copy).values()
+        named = [*named_files.named(copy).values(), *named_files.of_outboxes(copy)]
     sync(working / LEDGER)
     return [each for each in named if each.size >= 0 or (state.folder / each.path).exists()]
 
@@ -134,6 +139,23 @@ def _copy_file(folder: Path, working: Path, path: str, stored: list[StoredFile])
     sync(target)
     checked = CheckedBlocks()
     return [each for each in stored if not checked.is_intact(target, each)]
+
+
+def log_beside(file: str) -> str:
+    """Return the log of the outbox that a file lies in, by their paths in the state folder."""
+    return f"{file.rpartition('/')[0]}/{LOG}"
+
+
+def _copy_log(source: Path, target: Path) -> bool:
+    """Copy the log of an outbox as far as it has come; return whether there is one."""
+    make_folder(target.parent, _MODE)
+    create_file(target, _MODE)
+    try:
+        shutil.copyfile(source, target)
+    except FileNotFoundError:
+        return False
+    sync(target)
+    return True
 
 
 def _path(stored: StoredFile) -> str:

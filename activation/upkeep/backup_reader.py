@@ -11,15 +11,17 @@ from typing import Any
 
 from muster.activation.errors import InputError, RefusedError, StateError
 from muster.activation.model.workspace import Workspace
+from muster.activation.outbox.answer_log import LOG
 from muster.activation.state.block_digests import CheckedBlocks
 from muster.activation.state.ledger import named_files
 from muster.activation.state.ledger.database import Ledger
-from muster.activation.state.state_paths import LEDGER, NAMED_FOLDERS, kind_of
+from muster.activation.state.state_paths import LEDGER, NAMED_FOLDERS, OUTBOX, kind_of
 from muster.activation.system.disk import checksum
 from muster.activation.system.os_errors import system_message
-from muster.activation.upkeep.backup import FORM, MANIFEST, digest
+from muster.activation.upkeep.backup import FORM, MANIFEST, digest, log_beside
 
 _REFUSED = "the backup is not restored"
+_OUTBOX_DEPTH = 5  # names in the path of a file in an outbox
 
 
 @contextmanager
@@ -70,6 +72,8 @@ def is_name_of_state_file(name: str) -> bool:
         and "\0" not in name
         and "\\" not in name
     )
+    if kind_of(name) == OUTBOX:  # never the texts: with them a restored outbox would be sent (V8)
+        return plain and len(path.parts) == _OUTBOX_DEPTH and (path.suffix == ".parquet" or path.name == LOG)
     return plain and (name in {LEDGER, MANIFEST} or (len(path.parts) > 1 and kind_of(name) in NAMED_FOLDERS))
 
 
@@ -111,9 +115,10 @@ def _check_ledger(folder: Path, backup: Path, files: Collection[str]) -> None:
             with closing(Ledger.open(copy)) as ledger:
                 missing = [
                     each
-                    for each in named_files.named(ledger).values()
+                    for each in (*named_files.named(ledger).values(), *named_files.of_outboxes(ledger))
                     if each.size >= 0 and not (each.path in files and checked.is_intact(folder / each.path, each))
                 ]
+                missing += [each for each in named_files.of_outboxes(ledger) if log_beside(each.path) not in files]
         except StateError as error:
             raise StateError(f"{backup}: {error}") from error
     if missing:

@@ -17,12 +17,14 @@ from muster.activation.state.ledger import (
     builds_table,
     evaluations_table,
     failures_table,
+    looks_table,
+    message_baselines_table,
     runs_table,
     sightings_table,
 )
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.disk import folder_mode
-from muster.activation.upkeep import named_file_faults
+from muster.activation.upkeep import named_file_faults, outbox_faults
 from muster.activation.upkeep.faults import RESTORE, SET_MODE, Fault, Findings, Health, left_over
 
 
@@ -50,6 +52,7 @@ def examine(workspace: Workspace, state: StateFolder, ledger: Ledger, findings: 
         findings.faults += _killed_commands_faults(state, ledger)
     findings.faults += _ledger_faults(state, ledger)
     findings.faults += named_file_faults.found(workspace, state, ledger, findings)
+    findings.faults += outbox_faults.found(state, ledger, findings)
     if not findings.at_work:
         findings.faults += _unnamed_file_faults(state, ledger)
     return findings.health()
@@ -126,9 +129,10 @@ def _file_type_and_mode(path: Path) -> int | None:
 
 
 def _killed_commands_faults(state: StateFolder, ledger: Ledger) -> Iterator[Fault]:
-    """Files that were being written, or were waiting for an upload, when a command was killed."""
+    """Files that were being written, or waited for an upload or to be sent, when a command was killed."""
     being_written = sorted((state.folder / state_paths.TEMPORARY).glob("*"))
-    for path in (*being_written, *leftovers.unnamed_uploads(state.folder, ledger)):
+    unnamed = (leftovers.unnamed_uploads(state.folder, ledger), leftovers.unnamed_outboxes(state.folder, ledger))
+    for path in (*being_written, *unnamed[0], *unnamed[1]):
         yield left_over(path.relative_to(state.folder.parent).as_posix(), "was left by a command that was killed")
 
 
@@ -148,6 +152,8 @@ def _ledger_faults(state: StateFolder, ledger: Ledger) -> Iterator[Fault]:
         failures_table.list_all,
         runs_table.find,
         baselines_table.list_all,
+        message_baselines_table.list_all,
+        looks_table.list_all,
         builds_table.list_all,
         sightings_table.list_all,
     ):

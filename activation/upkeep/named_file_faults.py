@@ -13,13 +13,19 @@ from muster.activation.evaluation.record import rule_digest
 from muster.activation.frames import engine
 from muster.activation.inputs.paths import Inputs
 from muster.activation.instants import iso
-from muster.activation.model.history import AudienceEvaluation, Baseline, StoredFile
+from muster.activation.model.history import AudienceEvaluation, Baseline, MessageBaseline, StoredFile
 from muster.activation.model.workspace import Workspace
 from muster.activation.state import state_paths
 from muster.activation.state.block_digests import SHARED, CheckedBlocks, intact_layout
 from muster.activation.state.block_layout import shared_digest
 from muster.activation.state.folder import StateFolder
-from muster.activation.state.ledger import baselines_table, evaluations_table, named_files, runs_table
+from muster.activation.state.ledger import (
+    baselines_table,
+    evaluations_table,
+    message_baselines_table,
+    named_files,
+    runs_table,
+)
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.disk import checksum
 from muster.activation.system.os_errors import system_message
@@ -160,6 +166,9 @@ def _explained(
         return _evaluations_fault(fault, evaluations, baselines, workspace, ledger)
     if baselines:
         return _baseline_fault(fault, baselines, ledger)
+    rows = [each for each in message_baselines_table.list_all(ledger) if each.stored.file in files]
+    if rows:
+        return _rows_fault(fault, rows)
     if kind == state_paths.BASELINES:
         return _pending_baseline_fault(fault, stored[0], ledger)
     if kind == state_paths.NUMBERING:
@@ -172,6 +181,17 @@ def _explained(
 def _baseline_fault(fault: Fault, baselines: Sequence[Baseline], ledger: Ledger) -> Fault:
     repairs = tuple(_reset(each, ledger) for each in baselines)
     return replace(fault, affects=tuple(_affected_exports(baselines)), repairs=repairs)
+
+
+def _rows_fault(fault: Fault, baselines: Sequence[MessageBaseline]) -> Fault:
+    """Return the fault of delivered rows: without them nobody knows whom a receiver was told of (V2)."""
+    costs = (
+        f"the next run of {each.key} tells all members anew, about {counted(each.members, 'profile')}; who has left "
+        "since its last run gets no exit"
+        for each in baselines
+    )
+    repairs = (Repair(f"--reset-baseline {each.key}", cost) for each, cost in zip(baselines, costs, strict=True))
+    return replace(fault, affects=tuple(f"every run of {each.key}" for each in baselines), repairs=tuple(repairs))
 
 
 def _pending_baseline_fault(fault: Fault, stored: StoredFile, ledger: Ledger) -> Fault:

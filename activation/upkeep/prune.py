@@ -5,7 +5,7 @@ Kept whatever its age, so that every later command does what it would have done:
 evaluations
     - the two newest of each audience: the next one goes on from one of them, and has the exited memberships;
     - the newest of each audience at or before the instant;
-    - that of each baseline and of each open run;
+    - that of each baseline and of each open run, of messages those of all mapped audiences;
     - those that an after-evaluation export is still owed (S4);
     - the two newest of all audiences (S7).
 runs
@@ -49,9 +49,20 @@ _WORTH_SHRINKING = 1 << 20  # bytes that must be free in the ledger's file befor
 _FREE_SHARE = 0.25  # ... and the share of the file that must be free
 _USERS = """
 SELECT run_id, audience, evaluated_at FROM runs WHERE rowid IN (
-    SELECT max(rowid) FROM runs WHERE status IN ('succeeded', 'delivering') AND NOT rewound
+    SELECT max(rowid) FROM runs WHERE status IN ('succeeded', 'delivering') AND NOT rewound AND audiences IS NULL
     GROUP BY audience, evaluated_at
 )
+UNION SELECT run_id, audience, evaluated_at FROM (
+    SELECT runs.run_id AS run_id, json_extract(told.value, '$[0]') AS audience,
+    json_extract(told.value, '$[2]') AS evaluated_at, max(runs.rowid) FROM runs, json_each(runs.audiences) AS told
+    WHERE runs.audiences IS NOT NULL AND status IN ('succeeded', 'delivering') AND NOT rewound GROUP BY 2, 3
+)
+"""
+# From each run that sent messages to the evaluations of its audiences.
+_TOLD = """
+SELECT json_extract(told.value, '$[0]') AS audience, json_extract(told.value, '$[2]') AS at
+FROM runs, json_each(runs.audiences) AS told WHERE runs.audiences IS NOT NULL
+AND json_extract(told.value, '$[2]') IS NOT NULL
 """
 _FINISHED = "trigger != 'on_demand' AND status IN ('succeeded', 'superseded') AND NOT rewound"
 _SETTLED = f"""
@@ -66,7 +77,7 @@ WHERE status = 'failed' AND trigger != 'on_demand' AND NOT rewound AND NOT EXIST
     AND scheduled_time >= failed.scheduled_time
 )
 UNION ALL SELECT run_id FROM runs WHERE status IN ('running', 'delivering')
-UNION ALL SELECT run_id FROM baselines
+UNION ALL SELECT run_id FROM baselines UNION ALL SELECT run_id FROM message_baselines
 UNION ALL SELECT run_id FROM redeliveries WHERE finished_at IS NULL
 """
 _CONSTANT = """
@@ -86,10 +97,11 @@ UNION SELECT run_id FROM runs WHERE success IN (
     GROUP BY runs.destination, runs.activation, runs.url_digest, files.path
 )
 """
-_NEEDED_EVALUATIONS = """
+_NEEDED_EVALUATIONS = f"""
 SELECT runs.audience AS audience, baselines.evaluated_at AS at FROM baselines JOIN runs USING (run_id)
 UNION SELECT audience, evaluated_at FROM runs WHERE status IN ('running', 'delivering') AND evaluated_at IS NOT NULL
 UNION SELECT audience, at FROM evaluations WHERE file IN (SELECT file FROM baselines)
+UNION {_TOLD} AND (status IN ('running', 'delivering') OR run_id IN (SELECT run_id FROM message_baselines))
 UNION SELECT audience, at FROM evaluations WHERE at IN (
     SELECT DISTINCT at FROM evaluations WHERE scope = 'all' ORDER BY at DESC LIMIT 2
 )

@@ -12,13 +12,21 @@ from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation, StoredFile
 from muster.activation.model.log import logger
 from muster.activation.model.workspace import Workspace
+from muster.activation.outbox import damage
 from muster.activation.state import state_paths
 from muster.activation.state.block_layout import own_digest
 from muster.activation.state.files import State
 from muster.activation.state.folder import StateFolder
-from muster.activation.state.ledger import baselines_table, deletion, named_files, runs_table
+from muster.activation.state.ledger import (
+    baselines_table,
+    deletion,
+    looks_table,
+    message_baselines_table,
+    named_files,
+    runs_table,
+)
 from muster.activation.system.disk import folder_mode, sync
-from muster.activation.upkeep import build_repairs
+from muster.activation.upkeep import build_repairs, outbox_faults
 from muster.activation.upkeep.build_faults import DROP_VIEW, REBUILD, RENEW_IDS
 from muster.activation.upkeep.faults import Fault, Health
 from muster.activation.upkeep.named_file_faults import evaluation_in, why_impossible
@@ -35,6 +43,7 @@ class Choice:
     """Which repairs the user chose."""
 
     baselines: tuple[str, ...] = ()  # destination/activation
+    outboxes: tuple[str, ...] = ()  # destination/activation
     reevaluate: tuple[str, ...] = ()  # audiences
     forget: tuple[str, ...] = ()  # audiences
     rebuild: tuple[str, ...] = ()  # merge policies
@@ -52,6 +61,7 @@ class Choice:
         named = (
             *((REBUILD, self.rebuild), (DROP_VIEW, self.drop_view), (RENEW_IDS, self.renew_ids)),
             *((_REEVALUATE, self.reevaluate), (_RESET, self.baselines), (_FORGET, self.forget)),
+            (outbox_faults.DROP, self.outboxes),
         )
         chosen = [f"{option} {name}" for option, names in named for name in dict.fromkeys(names)]
         return [*chosen, "--tidy"] if self.tidy else chosen
@@ -143,6 +153,9 @@ def _carry_out(options: Sequence[str], health: Health, work: RepairWork, *, or_i
         build_repairs.carry_out(option, health, work, or_instead=or_instead)
     options = [*options, *_make_again(options, health, work, or_instead=or_instead)]
     for option in options:
+        if option.startswith(outbox_faults.DROP):
+            _drop_outbox(option.partition(" ")[2], work)
+    for option in options:
         if option.startswith(_RESET):
             _reset_baseline(option.partition(" ")[2], work)
     for option, fault in _proposing(options, health):
@@ -188,7 +201,8 @@ def _proposing(options: Iterable[str], health: Health) -> Iterator[tuple[str, Fa
 
 def _reset_baseline(key: str, work: RepairWork) -> None:
     destination, _, activation = key.partition("/")
-    found = baselines_table.get(work.ledger, destination, activation)
+    rows = message_baselines_table.get(work.ledger, destination, activation)
+    found = baselines_table.get(work.ledger, destination, activation) or rows
     if any(run.key == key for run in runs_table.unfinished(work.ledger)):
         raise RefusedError(f"{key}: a run was interrupted while it was delivered; `muster run` finishes it first")
     if found is None:
@@ -198,7 +212,27 @@ def _reset_baseline(key: str, work: RepairWork) -> None:
             work.move_aside(each.file)
     with work.ledger.transaction():
         baselines_table.delete(work.ledger, destination, activation)
-    work.done.append(f"{key}: its delivered set is forgotten; the next export is a first one")
+        message_baselines_table.delete(work.ledger, destination, activation)
+        looks_table.delete(work.ledger, destination, activation)
+    what = "delivered rows are forgotten; the next run is a first one" if rows else None
+    work.done.append(f"{key}: its {what or 'delivered set is forgotten; the next export is a first one'}")
+
+
+def _drop_outbox(key: str, work: RepairWork) -> None:
+    """Let nothing more be sent of a damaged outbox; where it still says whom it is about, the next run settles it."""
+    runs = [run for run in runs_table.unfinished(work.ledger) if run.key == key and run.outbox]
+    for run in runs:
+        problems = outbox_faults.problems_of(work.state, run, work.ledger)
+        if outbox_faults.keeps(problems) and damage.keep_what_is_known(work.state, run):
+            work.done.append(f"{key}: nothing more of run {run.run_id} is sent; the next command that sends settles it")
+            continue
+        work.move_outbox_aside(str((run.outbox or {})["folder"]))
+        ended = replace(
+            run, status="failed", error="its outbox was damaged, and dropped", finished_at=work.clock(), outbox=None
+        )
+        with work.ledger.transaction():
+            runs_table.put(work.ledger, ended)
+        work.done.append(f"{key}: run {run.run_id} has failed; the next run compares anew")
 
 
 def _forget(evaluation: AudienceEvaluation, work: RepairWork) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from muster.activation.model.history import StoredFile
 from muster.activation.model.workspace import Workspace
+from muster.activation.outbox.writing import TEXTS
 from muster.activation.state import block_upkeep, state_paths
 from muster.activation.state.files import State
 from muster.activation.state.folder import StateFolder
@@ -51,6 +52,11 @@ class RepairWork:
         path.rename(target)
         sync(target.parent)
         sync(path.parent)
+
+    def move_outbox_aside(self, folder: str) -> None:
+        """Move an outbox into the folder of replaced files, without the texts of messages, which nothing keeps."""
+        (self.state.folder / folder / TEXTS).unlink(missing_ok=True)
+        self.move_aside(folder)
 
     def put_aside(self, stored: StoredFile) -> None:
         """Move a file into the folder of replaced files; of a block, other parts of which stay, copy it there once."""

@@ -17,12 +17,22 @@ from typing import Any
 from muster.activation.errors import InputError, MusterError, RefusedError
 from muster.activation.model.history import Run
 from muster.activation.model.workspace import Workspace
+from muster.activation.outbox.writing import TEXTS
 from muster.activation.state import permissions
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger import runs_table
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.state.ledger.rows import when
-from muster.activation.state.state_paths import INCOMING, LEDGER, LOCK, REPLACED, RESTORING, aside_folder, is_aside
+from muster.activation.state.state_paths import (
+    INCOMING,
+    LEDGER,
+    LOCK,
+    OUTBOX,
+    REPLACED,
+    RESTORING,
+    aside_folder,
+    is_aside,
+)
 from muster.activation.system.disk import checksum, create_file, folder_mode, make_folder, sync
 from muster.activation.system.os_errors import system_message
 from muster.activation.upkeep.backup_reader import checked_manifest, opened_backup
@@ -70,6 +80,8 @@ def _put_in_place(state: StateFolder, content: Path, manifest: dict[str, Any], n
     sync(folder)
     if aside:
         _move(folder, aside, _names_of_state(folder, {RESTORING}))
+        for texts in (aside / OUTBOX).glob(f"*/*/*/{TEXTS}"):
+            texts.unlink()  # messages of a run that ended are kept nowhere (V12)
     _move(folder / RESTORING, folder, sorted(_names(folder / RESTORING), key=lambda name: name == LEDGER))
     (folder / RESTORING).rmdir()
     sync(folder)

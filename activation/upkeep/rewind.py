@@ -2,7 +2,8 @@
 
 evaluations      the newest of each audience stays and becomes one of the instant, later ones that are older go
 memberships      times later than the instant become the instant, in new files
-delivered sets   too, so that nobody's time differs from the time with which they were delivered: nobody is resent
+delivered sets   too, and delivered rows, so that nobody's time differs from the time with which they were delivered:
+                 nobody is resent; looks that are later go
 sightings        activations that were first seen later, or whose schedule changed later, were so at the instant
 failures         the newest of each audience that no evaluation mended becomes one of the instant
 builds           all stay and become ones of the instant; those before the newest lose their ids, from which nothing
@@ -31,7 +32,7 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import REALIZED, STATUS, TIME, TIME_TYPE
 from muster.activation.instants import iso, stamp
 from muster.activation.model.exports import run_id
-from muster.activation.model.history import AudienceEvaluation, Baseline, Build, Run, StoredFile
+from muster.activation.model.history import AudienceEvaluation, Baseline, Build, MessageBaseline, Run, StoredFile
 from muster.activation.profiles import roster_file
 from muster.activation.state import leftovers, state_paths
 from muster.activation.state.block_layout import time_column
@@ -41,6 +42,8 @@ from muster.activation.state.ledger import (
     baselines_table,
     builds_table,
     inputs_table,
+    looks_table,
+    message_baselines_table,
     named_files,
     rewinding,
     runs_table,
@@ -75,6 +78,7 @@ class _Work:
     moved: list[tuple[AudienceEvaluation, StoredFile, int]] = field(default_factory=list)  # to file and generation
     gone: list[AudienceEvaluation] = field(default_factory=list)
     baselines: list[Baseline] = field(default_factory=list)
+    rows: list[MessageBaseline] = field(default_factory=list)
     decisions: list[tuple[Run, StoredFile]] = field(default_factory=list)
     builds: list[Build] = field(default_factory=list)  # as they are to be
     renamed: dict[str, str] = field(default_factory=dict)  # files of builds
@@ -150,6 +154,25 @@ class _Work:
         self.delivered_profiles += number
         return written
 
+    def write_rows(self) -> None:
+        """Write the delivered rows of messages that have later times (V2)."""
+        named, to = named_files.named(self.ledger), pl.lit(self.to, dtype=TIME_TYPE)
+        for each in message_baselines_table.list_all(self.ledger):
+            frame = engine.collect(self.state.read(each.stored))
+            times = [name for name, dtype in frame.schema.items() if dtype == TIME_TYPE]
+            is_later = pl.any_horizontal(pl.col(name) > to for name in times) if times else pl.lit(value=False)
+            number = int(frame.select(is_later.fill_null(value=False).sum()).item())
+            if not number and each.at <= self.to:
+                continue
+            stored = each.stored
+            if number:
+                rewound = frame.with_columns(
+                    pl.when(pl.col(name) > to).then(to).otherwise(name).alias(name) for name in times
+                )
+                stored = self.state.write(rewound, state_paths.rewritten_file(stored.file, named))
+            self.rows.append(replace(each, stored=stored, at=min(each.at, self.to)))
+            self.delivered_profiles += number
+
     def write_decisions(self) -> None:
         """Write the rows of runs that stand in the file of an evaluation which moves or goes."""
         for each in rewinding.runs_with_decisions_in(self.ledger, self.replaced):
@@ -206,6 +229,7 @@ def rewind(
     leftovers.announce_pruning(state.folder, state.file_mode)
     work.write_evaluations()
     work.write_delivered_sets()
+    work.write_rows()
     work.write_decisions()
     work.write_builds()
     with ledger.transaction():
@@ -239,6 +263,9 @@ def _record(work: _Work, now: datetime, workspace: str, sightings: Collection[st
         rewinding.point_to(ledger, run, decision)
     for baseline in work.baselines:
         baselines_table.put(ledger, baseline)
+    for rows in work.rows:
+        message_baselines_table.put(ledger, rows)
+    looks_table.delete_after(ledger, to)
     for build in work.builds:
         builds_table.put(ledger, build)
     inputs_table.replace_files(ledger, work.renamed, work.renamed_record)
@@ -251,7 +278,7 @@ def _record(work: _Work, now: datetime, workspace: str, sightings: Collection[st
         evaluations=len(work.moved),
         evaluations_removed=len(work.gone),
         memberships=work.memberships,
-        delivered_sets=len(work.baselines),
+        delivered_sets=len(work.baselines) + len(work.rows),
         delivered_profiles=work.delivered_profiles,
         activations=len(sightings),
         failures=failures,

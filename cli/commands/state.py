@@ -80,6 +80,14 @@ def repair(
             help="Forget this activation's damaged delivered set. Repeatable.",
         ),
     ] = None,
+    drop_outbox: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--drop-outbox",
+            metavar="DESTINATION/ACTIVATION",
+            help="Send nothing more of this activation's damaged outbox. Repeatable.",
+        ),
+    ] = None,
     reevaluate: Reevaluate = None,
     forget: Forget = None,
     rebuild: Rebuild = None,
@@ -97,13 +105,14 @@ def repair(
     from muster.cli.show import state as show
     from muster.runs import repair_state
 
-    if not (reset_baseline or reevaluate or forget or rebuild or drop_view or renew_ids or tidy or yes):
+    if not (reset_baseline or drop_outbox or reevaluate or forget or rebuild or drop_view or renew_ids or tidy or yes):
         _check(ctx, json=json, speaks=True)
     workspace = opened(ctx)
     repaired = repair_state(
         workspace,
         now=instant(None, workspace),
         reset_baselines=reset_baseline or (),
+        drop_outboxes=drop_outbox or (),
         reevaluate=reevaluate or (),
         forget=forget or (),
         rebuild=rebuild or (),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         AudienceEvaluation,
         AudienceMembers,
         Baseline,
+        DeliveredRows,
         EvaluationSummary,
         FailedAudience,
     )
@@ -71,15 +72,17 @@ def evaluation(each: "EvaluationSummary") -> Json:
     }
 
 
-def baseline(each: "Baseline") -> Json:
+def baseline(each: "Baseline | DeliveredRows") -> Json:
     """The JSON of ``baseline show``."""
-    return {
+    known = {
         "destination": each.destination,
         "activation": each.activation,
         "profiles": each.profiles,
         "evaluated_at": time(each.evaluated_at),
         "delivered_at": time(each.delivered_at),
     }
+    rows = getattr(each, "rows", None)  # of activations that send messages
+    return known if rows is None else known | {"rows": rows}
 
 
 def members(found: "AudienceMembers", out: Path | None) -> Json:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         AudienceSummary,
         Baseline,
         Build,
+        DeliveredRows,
         EvaluationHistory,
         FailedAudience,
         Retried,
@@ -193,10 +194,13 @@ def forgotten(found: "Sequence[AudienceEvaluation | FailedAudience | Build]") ->
     return f"{several(told)} forgotten" if told else "there is no evaluation after that time"
 
 
-def baselines(found: "Sequence[Baseline]", zone: ZoneInfo) -> None:
+def baselines(found: "Sequence[Baseline | DeliveredRows]", zone: ZoneInfo) -> None:
     """Print the result of `baseline show`."""
     lines = [
-        (each.key, each.profiles, times.written(each.evaluated_at, zone), times.written(each.delivered_at, zone))
+        (
+            *(each.key, each.profiles),
+            *(times.written(at, zone) if at else None for at in (each.evaluated_at, each.delivered_at)),
+        )
         for each in found
     ]
     headings = ("activation", "profiles", "evaluated", "delivered")

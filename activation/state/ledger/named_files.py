@@ -1,7 +1,8 @@
 """Which files of the state the ledger refers to, and how it comes to refer to others."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from muster.activation.model.history import StoredFile
 from muster.activation.state import state_paths
@@ -32,6 +33,7 @@ WITH moved AS (
 _STORED = "json_object('file', moved.file, 'sha256', moved.sha256, 'size', moved.size)"
 _KEYS = "'$.stored.file', moved.file, '$.stored.sha256', moved.sha256, '$.stored.size', moved.size"  # the mask stays
 _COLUMNS = "file = moved.file, sha256 = moved.sha256, size = moved.size"
+_TABLE = ".parquet"
 _PENDING = "json_extract(baseline, '$.stored.file')"
 _MOVES = (
     f"UPDATE evaluations SET {_COLUMNS} FROM moved WHERE evaluations.file = moved.before",
@@ -56,6 +58,26 @@ def named(ledger: Ledger) -> dict[str, StoredFile]:
     found += [each.stored for each in numbering_table.list_all(ledger)]
     found += builds_table.files(ledger)
     return {each.file: each.whole for each in found}
+
+
+def of_outboxes(ledger: Ledger) -> list[StoredFile]:
+    """Return the Parquet files in the outboxes of runs that are being sent: all of these but texts and logs (V8)."""
+    records = [record for run in runs_table.unfinished(ledger) if run.outbox for record in _records(run.outbox)]
+    is_table = (each["file"].startswith(f"{state_paths.OUTBOX}/") and each["file"].endswith(_TABLE) for each in records)
+    found = [StoredFile.of(each) for each, is_one in zip(records, is_table, strict=True) if is_one]
+    return list({each.file: each for each in found}.values())
+
+
+def _records(content: Any) -> Iterator[dict[str, Any]]:
+    """The records of files at any depth of a JSON value."""
+    if isinstance(content, dict) and content.keys() >= {"file", "sha256", "size"}:
+        yield content
+    elif isinstance(content, dict):
+        for each in content.values():
+            yield from _records(each)
+    elif isinstance(content, list):
+        for each in content:
+            yield from _records(each)
 
 
 def paths(ledger: Ledger) -> set[str]:
