@@ -53,6 +53,7 @@ class Outbox:
     state: State
     run: Run
     record: dict[str, Any]
+    new_keys: str = ""  # where requests of a run that ended are sent under other keys: what makes them others (V11)
     _parts: dict[int, pl.DataFrame] = field(default_factory=dict)  # requests of the parts that were read last
     _rows: dict[int, dict[str, Any]] = field(default_factory=dict)  # some of these, by number
 
@@ -238,14 +239,11 @@ class Outbox:
                 for each in self._texts_of(whole, stored, entries)
             ]
             body = body_of(self._parts_of(whole, stored), lists, request_id).encode()
-        return Outgoing(request_id, self._key(stored.method, url, body), stored.method, url, body)
+        return Outgoing(request_id, self._key(stored.method, url, body), stored.method, url, body, entries=len(entries))
 
     def _key(self, method: str, url: str, body: bytes) -> str:
-        """The Idempotency-Key: a hash of run id, comparison, method, url and body (V8)."""
-        digest = hashlib.sha256()
-        for piece in (self.run.run_id.encode(), b"%d" % (self.run.compared or 1), method.encode(), url.encode(), body):
-            digest.update(b"%d:" % len(piece) + piece)
-        return digest.hexdigest()[:32]
+        """The Idempotency-Key of a request (V8)."""
+        return key_of(self.run.run_id, self.run.compared or 1, method, url, body, new_keys=self.new_keys)
 
     def _parts_of(self, whole: bytes, stored: Stored) -> list[str]:
         """The constant parts of a body."""
@@ -274,6 +272,15 @@ class Outbox:
             found.append(texts)
             at += self._list_size(stored, place)
         return found
+
+
+def key_of(run_id: str, compared: int, method: str, url: str, body: bytes, *, new_keys: str = "") -> str:
+    """The Idempotency-Key: a hash of run id, comparison, method, url and body; of ``new_keys`` too if there are any."""
+    digest = hashlib.sha256()
+    pieces = [run_id.encode(), b"%d" % compared, method.encode(), url.encode(), body]
+    for piece in (*pieces, *([new_keys.encode()] if new_keys else [])):
+        digest.update(b"%d:" % len(piece) + piece)
+    return digest.hexdigest()[:32]
 
 
 def open_outbox(state: State, run: Run, *, is_fresh: bool = False) -> Outbox:
