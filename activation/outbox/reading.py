@@ -3,7 +3,8 @@
 import hashlib
 import os
 from array import array
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -27,6 +28,7 @@ from muster.activation.system.disk import own_file
 from muster.activation.system.os_errors import system_message
 
 _ID = REQUEST_ID.encode()
+_ROWS = 256  # of requests that are made into Python's objects at once
 _ABSENT = -1  # the size of a text that is null
 
 
@@ -53,6 +55,7 @@ class Outbox:
     record: dict[str, Any]
     new_keys: str = ""  # where requests of a run that ended are sent under other keys: what makes them others (V11)
     _parts: dict[int, pl.DataFrame] = field(default_factory=dict)  # requests of the parts that were read last
+    _rows: dict[int, dict[str, Any]] = field(default_factory=dict)  # some of these, by number
 
     @property
     def name(self) -> str:
@@ -111,7 +114,7 @@ class Outbox:
         found = array(kind)
         for part in parts:
             frame = engine.collect(self.state.read(part).select(pl.col(name).cast(pl.Int64).fill_null(_ABSENT)))
-            found.extend(frame.to_series())
+            found.extend(frame.to_series().to_list())
         return found
 
     @cached_property
@@ -159,18 +162,21 @@ class Outbox:
             found.append(found[-1] + int(engine.collect(self.state.read(part).select(pl.len())).item()))
         return found
 
+    def persons_of(self, entries: Sequence[int]) -> "Sequence[int] | array[int]":
+        """The persons of some entries."""
+        if isinstance(entries, range):
+            return self.persons[entries.start : entries.stop]
+        return [self.persons[entry] for entry in entries]
+
     def entries_of(self, number: int) -> range:
         """The entries of a request."""
         return range(self._firsts[number], self._firsts[number + 1])
 
     def stored(self, number: int) -> Stored:
         """A request by its number."""
-        part = next(place for place, end in enumerate(self._starts[1:]) if number < end)
-        if part not in self._parts:
-            while len(self._parts) > 1:
-                del self._parts[next(iter(self._parts))]
-            self._parts[part] = engine.collect(self.state.read(self._request_parts[part]))
-        row = self._parts[part].row(number - self._starts[part], named=True)
+        if number not in self._rows:
+            self._rows = dict(self._rows_from(number))
+        row = self._rows[number]
         return Stored(
             phase=row[columns.PHASE],
             method=row[columns.METHOD],
@@ -181,6 +187,16 @@ class Outbox:
             part_sizes=tuple(row[PART_SIZES]),
             entries=range(row[FIRST], row[FIRST] + row[ENTRIES]),
         )
+
+    def _rows_from(self, number: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Some requests from one on, as the files have them."""
+        part = bisect_right(self._starts, number) - 1
+        if part not in self._parts:
+            while len(self._parts) > 1:
+                del self._parts[next(iter(self._parts))]
+            self._parts[part] = engine.collect(self.state.read(self._request_parts[part]))
+        first = number - self._starts[part]
+        return enumerate(self._parts[part].slice(first, _ROWS).iter_rows(named=True), start=number)
 
     @cached_property
     def _descriptor(self) -> int:

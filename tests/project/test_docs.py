@@ -5,6 +5,8 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -68,6 +70,7 @@ from muster.cli.show.examples import OF_SOURCES
     DATA_PROTECTION,
     ERASURE,
     PROFILES,
+    EVENTS,
 ) = (
     ROOT / f"docs/{name}.md"
     for name in (
@@ -92,6 +95,7 @@ from muster.cli.show.examples import OF_SOURCES
         "data-protection",
         "erasure",
         "profiles",
+        "events",
     )
 )
 RULES = [
@@ -198,6 +202,21 @@ def test_the_page_of_destinations_prints_what_it_says(
     assert s3.get("partner/partner_newsletter_20261120T050000Z_on_demand.csv")
 
 
+def test_the_commands_of_the_page_about_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for docs/events.md, in the magazine's workspace, with the receiver that the page starts."""
+    magazine = tmp_path / "magazine"
+    assert invoke("init", str(magazine), "--sample", "magazine").code == 0
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        monkeypatch.setenv("RECEIVER_PORT", str(listening.getsockname()[1]))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    try:
+        run_page(EVENTS, Terminal(magazine))
+    finally:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            os.kill(int((magazine / "receiver.pid").read_text()), signal.SIGTERM)
+
+
 def test_the_commands_of_the_page_about_inputs(
     postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,7 +299,7 @@ def test_every_page_that_shows_commands_is_run() -> None:
     showing = {page for page in pages() if any("$ muster" in block.text for block in blocks(page))}
     assert showing == {
         *(ROOT / "README.md", SEMANTICS, CONFIG, COLUMNS, CRON, JSON, STATE, VERIFY, REPLAY, RETENTION),
-        *(CSV, PRESETS, ENCRYPTION, DESTINATIONS, INPUTS, GOVERNANCE, DATA_PROTECTION, ERASURE, PROFILES),
+        *(CSV, PRESETS, ENCRYPTION, DESTINATIONS, INPUTS, GOVERNANCE, DATA_PROTECTION, ERASURE, PROFILES, EVENTS),
     }
     for page in showing:
         kinds = {block.kind for block in blocks(page) if re.search(r"^(\$ )?muster ", block.text, re.MULTILINE)}
