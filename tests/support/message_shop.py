@@ -1,4 +1,4 @@
-"""A shop whose CRM is told by messages: two days of people, a receiver that keeps what it takes, and what it must hold."""
+"""A shop whose CRM is told by messages: two days of people, and what a receiver must hold after each."""
 
 from collections import defaultdict
 from collections.abc import Iterable
