@@ -43,7 +43,7 @@ def digest_of_bodies(batches: Iterable[Batch], each: Callable[[Body], None] | No
         if batch.requests.is_empty():
             continue
         frame = engine.collect_inside(bodies_of(batch))
-        is_stream = not frame[columns.METHOD].str.len_bytes().any()
+        is_stream = not (frame[columns.METHOD] != "").any()
         records = _records(batch) if is_stream and each else {}
         for row in frame.iter_rows(named=True):
             body = row[BODY].encode()
