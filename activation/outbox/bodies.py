@@ -50,7 +50,7 @@ def digest_of_bodies(batches: Iterable[Batch], each: Callable[[Body], None] | No
             digest.update(body)
             if each:
                 number = row[columns.REQUEST]
-                told = (number, row[columns.METHOD], row[columns.URL], row[ENTRIES], not row[columns.IS_TOO_LARGE])
+                told = (number, row[columns.METHOD], row[columns.URL], row[ENTRIES], row[columns.REFUSED_AS] is None)
                 each(Body(*told, body, records.get(number, ())))
     return digest.hexdigest()
 
