@@ -1,5 +1,6 @@
 """What a run that sends messages would do, without doing it: profiles by trigger, messages, requests, bytes (V11)."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from muster.activation.errors import MusterError
@@ -39,8 +40,7 @@ def preview(sending: Sending, session: Session) -> Outcome | None:
         if not totals["entries"] and not changes.settles and not changes.failed:
             return None
         run = replace(run, messages=totals["entries"], requests=totals["requests"])
-        size = f"{counted(totals['bytes'], 'byte')} in {counted(totals['requests'], 'request')}"
-        told = (size, *_remarks(changes, waiting.profiles))
+        told = tuple(_remarks(sending.key, changes, totals, waiting.profiles))
         refuse_messages(totals["entries"], sending)
     except (MusterError, OSError) as problem:
         error = as_user_reads(problem, sending, own)
@@ -50,7 +50,17 @@ def preview(sending: Sending, session: Session) -> Outcome | None:
     return Outcome(replace(run, error=held or None), failed, told, totals["bytes"])
 
 
-def _remarks(changes: Changes, waiting: int) -> list[str]:
-    """Who is sent by which trigger, and who waits (V7)."""
-    told = [f"{number:,} by {trigger}" for trigger, number in changes.counts.by_trigger.items() if number]
-    return [*told, *([f"{counted(waiting, 'profile')} waiting for others"] if waiting else [])]
+def _remarks(key: str, changes: Changes, totals: Mapping[str, int], waiting: int) -> Iterator[str]:
+    """The size of what is sent, who is sent by which trigger, who waits (V7), and what a new mapping does (V4)."""
+    if totals["requests"]:
+        yield f"{counted(totals['bytes'], 'byte')} in {counted(totals['requests'], 'request')}"
+    yield from (f"{number:,} by {trigger}" for trigger, number in changes.counts.by_trigger.items() if number)
+    if waiting:
+        yield f"{counted(waiting, 'profile')} waiting for others"
+    change = changes.mapping_change
+    if change and not change.is_resent and (change.counts_as_sent or change.sent_anew):
+        anew = f", {change.sent_anew:,} are sent anew" if change.sent_anew else ""
+        yield (
+            f"the mapping changed: the values of {counted(change.counts_as_sent, 'profile')} count as sent{anew}; "
+            f"`muster resync {key}` sends every member"
+        )

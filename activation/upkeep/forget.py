@@ -16,18 +16,20 @@ import polars as pl
 
 from muster.activation.errors import MusterError, RefusedError
 from muster.activation.export.baseline import current_baseline
-from muster.activation.model.history import Baseline
+from muster.activation.model.history import Baseline, MessageBaseline
 from muster.activation.model.log import logger
 from muster.activation.profiles.forgotten import Forgotten
 from muster.activation.session import Session
 from muster.activation.state import leftovers, state_paths
 from muster.activation.state.ledger import forgotten_table, runs_table
 from muster.activation.upkeep.erased_builds import ErasedBuilds
+from muster.activation.upkeep.erased_rows import ErasedRows
 from muster.activation.upkeep.erasing import Erasure, HeldByRun
 from muster.activation.upkeep.holding_sources import HoldingSource, holding_sources
 from muster.activation.upkeep.people import Found, Person, found
 
 log = logger("muster.forget")
+_OF_EXITS = {"", "exited"}  # the shapes of declared requests that tell exits (V6)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ def forget(session: Session, person: Person, *, everybody: bool = False, even_un
     erasure = Erasure(session.state, session.ledger, session.opened.numbering, ids, _Exits(session).are_to_come)
     erasure.write()
     of_builds = ErasedBuilds.written(session.state, session.ledger, ids, people.identities)
-    is_known = people.is_there or not erasure.named.isdisjoint(people.ids) or _is_known(people, before)
+    rows = ErasedRows.written(session.state, session.ledger, ids, _Exits(session).are_to_come)
+    is_named = not (erasure.named | rows.named).isdisjoint(people.ids)
+    is_known = people.is_there or is_named or _is_known(people, before)
     if not is_known and not (even_unknown and _is_kept_out(people, session)):
         leftovers.sweep(session.state.folder, session.ledger, session.state.file_mode)
         raise RefusedError(_unknown(person, session))
@@ -82,9 +86,10 @@ def forget(session: Session, person: Person, *, everybody: bool = False, even_un
         _put(session, after)
         erasure.record()
         of_builds.record(session.ledger, session.opened.inputs)
+        rows.record(session.ledger)
     leftovers.sweep(session.state.folder, session.ledger, session.state.file_mode)
     _shrink(session)
-    told = _told(session, erasure, profiles=len(profiles), identities=len(people.identities))
+    told = _told(session, erasure, rows, profiles=len(profiles), identities=len(people.identities))
     return replace(told, likewise=len(people.likewise), already=was_forgotten, sources=sources)
 
 
@@ -131,13 +136,15 @@ class _Exits:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def are_to_come(self, baseline: Baseline) -> bool:
-        """Whether the receiver of a delivered set will be sent exits (X3d)."""
+    def are_to_come(self, baseline: Baseline | MessageBaseline) -> bool:
+        """Whether the receiver of a delivered set, or of messages, will be told of exits (X3d, V3)."""
         return self.how_told(baseline) == "exit"
 
-    def how_told(self, baseline: Baseline) -> str:
+    def how_told(self, baseline: Baseline | MessageBaseline) -> str:
         """How the receiver comes to know of somebody who left: by an exit, by the next full file, or by hand."""
         session = self._session
+        if isinstance(baseline, MessageBaseline):
+            return "exit" if self._sends_exits(baseline) else "hand"
         activation = session.workspace.activation(f"{baseline.destination}/{baseline.activation}")
         if activation is None or not activation.enabled or activation.schedule.kind == "on_demand":
             return "hand"
@@ -147,6 +154,17 @@ class _Exits:
         if activation.export == "full":
             return "full"
         return "exit" if activation.status_mapped else "hand"
+
+    def _sends_exits(self, baseline: MessageBaseline) -> bool:
+        """Whether messages to the place of delivered rows go on, and have a shape for exits (V2, V6)."""
+        workspace = self._session.workspace
+        activation = workspace.message_activation(baseline.key)
+        if activation is None or not activation.enabled:
+            return False
+        schedule, place = activation.schedule, workspace.message_destinations[activation.destination].place_digest
+        ends = schedule.end is not None and schedule.end <= self._session.at
+        has_exits = activation.payload == "profile" or not _OF_EXITS.isdisjoint(activation.request)
+        return has_exits and not ends and place in (None, baseline.place_digest)
 
 
 def _put(session: Session, after: Forgotten) -> None:
@@ -164,11 +182,10 @@ def _shrink(session: Session) -> None:
         log.warning("%s", error)
 
 
-def _told(session: Session, erasure: Erasure, *, profiles: int, identities: int) -> ForgottenPeople:
+def _told(session: Session, erasure: Erasure, rows: ErasedRows, *, profiles: int, identities: int) -> ForgottenPeople:
     exits = _Exits(session)
-    receivers = (
-        ToldOf(f"{each.destination}/{each.activation}", each.url, exits.how_told(each)) for each in erasure.held_by_sets
-    )
+    receivers = [ToldOf(each.key, each.url, exits.how_told(each)) for each in erasure.held_by_sets]
+    receivers += [ToldOf(each.key, each.place, exits.how_told(each)) for each in rows.held]
     return ForgottenPeople(
         profiles,
         identities,

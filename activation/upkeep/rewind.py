@@ -169,7 +169,8 @@ class _Work:
                 rewound = frame.with_columns(
                     pl.when(pl.col(name) > to).then(to).otherwise(name).alias(name) for name in times
                 )
-                stored = self.state.write(rewound, state_paths.rewritten_file(stored.file, named))
+                about = roster_file.marks_of(self.state, stored)
+                stored = self.state.write(rewound, state_paths.rewritten_file(stored.file, named), about)
             self.rows.append(replace(each, stored=stored, at=min(each.at, self.to)))
             self.delivered_profiles += number
 

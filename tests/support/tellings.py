@@ -116,7 +116,10 @@ class Teller:
         if changes.before:
             before = (changes.before.stored, changes.before.made)
         if changes.moved:
-            before = (write_moved(session.state, f"{folder}-moved.parquet", changes.moved(), changes.made), changes.made)
+            before = (
+                write_moved(session.state, f"{folder}-moved.parquet", changes.moved(), changes.made),
+                changes.made,
+            )
         after = write_rows(
             session.state,
             f"{folder}.parquet",
