@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import micro, night, profiles, report, results
+from benchmarks import messages, micro, night, profiles, report, results
 from benchmarks.measure import FailedError
 from benchmarks.night import Bench
 from benchmarks.results import Result
@@ -118,6 +118,14 @@ def run_profiles(
     _keep(profiles.merge(_bench(work, runs), people), out)
 
 
+@app.command("messages")
+def run_messages(
+    profiles: Profiles = _PROFILES, runs: Runs = _RUNS, work: Work = _WORK, out: Results = results.FOLDER
+) -> None:
+    """Measure messages: building bodies, and a backfill of N profiles to a local receiver, beside the plain client."""
+    _keep(messages.measured(_bench(work, runs), profiles), out)
+
+
 @uploads.command("sftp")
 def run_sftp(
     size: Annotated[int, typer.Option("--mib", min=1, help="Size of the file.")] = 1024,
@@ -209,6 +217,7 @@ def run_all(
     run_pandas(min(profiles, PANDAS_PROFILES), runs, work, out)
     run_micro("all", profiles, runs, work, out)
     run_profiles(profiles * 10, profiles, 1, work, out)
+    run_messages(profiles, runs, work, out)
     if shutil.which("strace"):
         run_syncs(profiles, work, out)
     run_large(profiles, runs, work, out)

@@ -23,6 +23,7 @@ from muster.activation.state.ledger import baselines_table, runs_table
 from muster.activation.stores import urls
 from muster.runs import hints
 from muster.runs.due import check_overrides, everything_due, sightings
+from muster.runs.message_notes import message_notes
 from muster.runs.report import Report
 from muster.runs.sessions import LedgerView
 from muster.runs.untold import untold_note
@@ -59,7 +60,9 @@ def plan_session(session: Session, override_guards: Collection[str]) -> Plan:
     if report.evaluation:
         steps.append(Step("evaluate", evaluation=report.evaluation))
     steps += [Step("export", outcome) for outcome in report.outcomes]
-    return Plan(tuple(steps), (*hints.remarks(view_of(session)), *_baseline_notes(session)), report, ages)
+    view = view_of(session)
+    notes = (*hints.remarks(view), *_baseline_notes(session), *message_notes(view))
+    return Plan(tuple(steps), notes, report, ages)
 
 
 @contextmanager

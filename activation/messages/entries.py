@@ -111,7 +111,7 @@ class EntryMaker:
         if self._layout.identity:
             yield self._left(people, place, places, self._layout.identity)
             return
-        if place is None and not self._shapes.tells_kind:  # one entry tells it all
+        if place is None and not self._shapes.tells_status:  # one entry tells it all
             people = people.filter(~self._any_told(value=True))
         withdraws = pl.any_horizontal(pl.col(columns.withdraws(each)) for each in places).fill_null(value=False)
         yield self._some(people.filter(withdraws), pl.lit(value=True), place=place)

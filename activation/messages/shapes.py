@@ -4,7 +4,7 @@ A *shape* is what requests of some kinds of change look like. Its expressions ar
 name of a tree has a column ``name_column(name)``: the JSON of the value (String), null for null.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +16,6 @@ from muster.activation.messages.requests import REQUEST_ID
 from muster.activation.model.messages import MessageActivation
 from muster.activation.model.request_tree import (
     KINDS_OF_CHANGE,
-    OF_AN_AUDIENCE,
     RESERVED,
     Constant,
     Each,
@@ -35,6 +34,7 @@ from muster.activation.model.request_tree import (
 OBJECT = "object"  # the column with the object of a profile, of ``payload: profile``
 DEFAULT_METHOD = "POST"
 REALIZED_KIND, EXITED_KIND, CHANGED_KIND = range(len(KINDS_OF_CHANGE))
+_OF_ONE_AUDIENCE = {"audience.id", "audience.alias", "audience.name", "last_qualification_time"}
 _NEVER_NULL = {"profile_id", "audience.id", "audience.name", "status"}
 
 
@@ -97,11 +97,17 @@ class Shapes:
         """The reserved names that requests use."""
         return frozenset((self.usage.names - {*self.targets}) & {*RESERVED})
 
+    def _uses(self, names: Iterable[str], reserved: Collection[str], role: str) -> bool:
+        """Whether some of these names is one of the reserved ones, or a column of the role."""
+        used = {*names}
+        return bool((used - self.targets.keys()) & {*reserved}) or any(
+            self.targets[name].role == role for name in used & self.targets.keys()
+        )
+
     @cached_property
     def is_per_audience(self) -> bool:
         """Whether an entry is about one audience."""
-        roles = {self.targets[name].role for name in self.usage.names & {*self.targets}}
-        uses = bool(self.reserved & {*OF_AN_AUDIENCE} or roles & {"status", "time"})
+        uses = self._uses(self.usage.names, _OF_ONE_AUDIENCE, "time")
         return uses or "audience" in self.activation.aggregation.key
 
     @property
@@ -112,10 +118,13 @@ class Shapes:
     @cached_property
     def tells_kind(self) -> bool:
         """Whether a request says, or is chosen by, the kind of change of its entries."""
-        names_status = "status" in (self.usage.in_key - {*self.targets})
-        columns = {name for name in self.usage.in_key & {*self.targets} if self.targets[name].role == "status"}
-        by_key = bool(names_status or columns or "status" in self.activation.aggregation.key)
-        return len(self.all) > 1 or by_key
+        by_key = self._uses(self.usage.in_key, {"status"}, "status")
+        return len(self.all) > 1 or by_key or "status" in self.activation.aggregation.key
+
+    @cached_property
+    def tells_status(self) -> bool:
+        """Whether an entry is an exit or none, so that a profile may have one of each."""
+        return self.tells_kind or self._uses(self.usage.names, {"status"}, "status")
 
     @property
     def has_phases(self) -> bool:

@@ -32,6 +32,7 @@ SYNC_SECONDS = 0.05
 _OUTBOX, NOTED, BOOT, SENDING, ANSWERED = "outbox", "noted", "boot", "sending", "answered"
 
 Record = dict[str, Any]
+_as_text = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def name_of(run_id: str, compared: int) -> str:
@@ -116,7 +117,7 @@ def damaged(folder: Path, what: str) -> str:
 
 
 def _line(number: int, record: Record) -> bytes:
-    text = json.dumps(record, separators=(",", ":"))
+    text = _as_text(record)
     return f"{_checksum(number, text)} {text}\n".encode()
 
 

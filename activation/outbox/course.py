@@ -204,17 +204,18 @@ class Course:
         return True
 
     def _accepted(self, piece: Piece, answer: Answer) -> None:
-        again = set(answer.again)
+        entries, again = piece.entries, sorted(set(answer.again))
+        piece.entries = [entries[position] for position in again]
+        left = {*again, *answer.refused}
+        taken = [entry for at, entry in enumerate(entries) if at not in left] if left else entries
+        self._set(taken, TAKEN)
         for position, reason in answer.refused.items():
-            self._refuse([piece.entries[position]], reason)
-        taken = [entry for at, entry in enumerate(piece.entries) if at not in again and at not in answer.refused]
-        self._set(taken if again or answer.refused else piece.entries, TAKEN)
+            self._refuse([entries[position]], reason)
         self.refused_count += answer.refused_count
-        self._is_any_accepted = self._is_any_accepted or bool(taken)
-        if len(answer.refused) == len(piece.entries):
+        self._is_any_accepted = self._is_any_accepted or len(taken) > 0
+        if len(answer.refused) == len(entries):
             self._count_refused(piece)
-        piece.entries = [piece.entries[at] for at in sorted(again)]
-        if piece.entries:
+        if again:
             piece.is_uncertain = True  # nobody knows of each whether it arrived
         elif not piece.is_half:
             self._answered += 1
@@ -256,7 +257,7 @@ class Course:
         self.reasons.update((entry, reason) for entry in entries)
 
     def _set(self, entries: Sequence[int], code: int) -> None:
-        if isinstance(entries, range):
+        if isinstance(entries, range):  # of steps of one
             self.codes[entries.start : entries.stop] = bytes([code]) * len(entries)
         else:
             for entry in entries:
@@ -267,8 +268,7 @@ class Course:
         return self._piece(str(number), number, stored.entries, stored)
 
     def _piece(self, piece_id: str, number: int, entries: Sequence[int], stored: Stored) -> Piece:
-        persons = self.outbox.persons
-        return Piece(piece_id, number, entries, stored, frozenset(persons[entry] for entry in entries))
+        return Piece(piece_id, number, entries, stored, frozenset(self.outbox.persons_of(entries)))
 
     def answers(self) -> dict[str, int]:
         """Requests and halves that may have been sent, by the meaning of their last answer."""

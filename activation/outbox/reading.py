@@ -3,7 +3,8 @@
 import hashlib
 import os
 from array import array
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -27,6 +28,7 @@ from muster.activation.system.disk import own_file
 from muster.activation.system.os_errors import system_message
 
 _ID = REQUEST_ID.encode()
+_ROWS = 256  # of requests that are made into Python's objects at once
 _ABSENT = -1  # the size of a text that is null
 
 
@@ -51,7 +53,9 @@ class Outbox:
     state: State
     run: Run
     record: dict[str, Any]
+    new_keys: str = ""  # where requests of a run that ended are sent under other keys: what makes them others (V11)
     _parts: dict[int, pl.DataFrame] = field(default_factory=dict)  # requests of the parts that were read last
+    _rows: dict[int, dict[str, Any]] = field(default_factory=dict)  # some of these, by number
 
     @property
     def name(self) -> str:
@@ -110,7 +114,7 @@ class Outbox:
         found = array(kind)
         for part in parts:
             frame = engine.collect(self.state.read(part).select(pl.col(name).cast(pl.Int64).fill_null(_ABSENT)))
-            found.extend(frame.to_series())
+            found.extend(frame.to_series().to_list())
         return found
 
     @cached_property
@@ -158,18 +162,21 @@ class Outbox:
             found.append(found[-1] + int(engine.collect(self.state.read(part).select(pl.len())).item()))
         return found
 
+    def persons_of(self, entries: Sequence[int]) -> "Sequence[int] | array[int]":
+        """The persons of some entries."""
+        if isinstance(entries, range):
+            return self.persons[entries.start : entries.stop]
+        return [self.persons[entry] for entry in entries]
+
     def entries_of(self, number: int) -> range:
         """The entries of a request."""
         return range(self._firsts[number], self._firsts[number + 1])
 
     def stored(self, number: int) -> Stored:
         """A request by its number."""
-        part = next(place for place, end in enumerate(self._starts[1:]) if number < end)
-        if part not in self._parts:
-            while len(self._parts) > 1:
-                del self._parts[next(iter(self._parts))]
-            self._parts[part] = engine.collect(self.state.read(self._request_parts[part]))
-        row = self._parts[part].row(number - self._starts[part], named=True)
+        if number not in self._rows:
+            self._rows = dict(self._rows_from(number))
+        row = self._rows[number]
         return Stored(
             phase=row[columns.PHASE],
             method=row[columns.METHOD],
@@ -180,6 +187,16 @@ class Outbox:
             part_sizes=tuple(row[PART_SIZES]),
             entries=range(row[FIRST], row[FIRST] + row[ENTRIES]),
         )
+
+    def _rows_from(self, number: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Some requests from one on, as the files have them."""
+        part = bisect_right(self._starts, number) - 1
+        if part not in self._parts:
+            while len(self._parts) > 1:
+                del self._parts[next(iter(self._parts))]
+            self._parts[part] = engine.collect(self.state.read(self._request_parts[part]))
+        first = number - self._starts[part]
+        return enumerate(self._parts[part].slice(first, _ROWS).iter_rows(named=True), start=number)
 
     @cached_property
     def _descriptor(self) -> int:
@@ -222,14 +239,11 @@ class Outbox:
                 for each in self._texts_of(whole, stored, entries)
             ]
             body = body_of(self._parts_of(whole, stored), lists, request_id).encode()
-        return Outgoing(request_id, self._key(stored.method, url, body), stored.method, url, body)
+        return Outgoing(request_id, self._key(stored.method, url, body), stored.method, url, body, entries=len(entries))
 
     def _key(self, method: str, url: str, body: bytes) -> str:
-        """The Idempotency-Key: a hash of run id, comparison, method, url and body (V8)."""
-        digest = hashlib.sha256()
-        for piece in (self.run.run_id.encode(), b"%d" % (self.run.compared or 1), method.encode(), url.encode(), body):
-            digest.update(b"%d:" % len(piece) + piece)
-        return digest.hexdigest()[:32]
+        """The Idempotency-Key of a request (V8)."""
+        return key_of(self.run.run_id, self.run.compared or 1, method, url, body, new_keys=self.new_keys)
 
     def _parts_of(self, whole: bytes, stored: Stored) -> list[str]:
         """The constant parts of a body."""
@@ -258,6 +272,15 @@ class Outbox:
             found.append(texts)
             at += self._list_size(stored, place)
         return found
+
+
+def key_of(run_id: str, compared: int, method: str, url: str, body: bytes, *, new_keys: str = "") -> str:
+    """The Idempotency-Key: a hash of run id, comparison, method, url and body; of ``new_keys`` too if there are any."""
+    digest = hashlib.sha256()
+    pieces = [run_id.encode(), b"%d" % compared, method.encode(), url.encode(), body]
+    for piece in (*pieces, *([new_keys.encode()] if new_keys else [])):
+        digest.update(b"%d:" % len(piece) + piece)
+    return digest.hexdigest()[:32]
 
 
 def open_outbox(state: State, run: Run, *, is_fresh: bool = False) -> Outbox:

@@ -42,7 +42,7 @@ PLACED = {
     SIZE: pl.UInt64(),  # of the body
     PART_SIZES: pl.List(pl.UInt32()),  # of the constant parts, in bytes
 }
-_BODY = "body"
+BODY = "body"
 
 
 def size(place: int) -> str:
@@ -121,11 +121,11 @@ class _Texts:
     def add(self, batch: Batch) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Write the bodies of a batch, and return the columns of its requests and entries as the outbox has them."""
         bodies, entries = engine.collect_all(
-            [_bodies(batch), _measured(batch.entries)], batch.entries.height + batch.requests.height
+            [bodies_of(batch), _measured(batch.entries)], batch.entries.height + batch.requests.height
         )
         placed = engine.collect_inside(_placed(bodies, self.at, self.entries))
         self._check(batch, placed)
-        for body in _encoded(bodies[_BODY]):
+        for body in _encoded(bodies[BODY]):
             self.file.write(body)
             self.hash.update(body)
             self.at += len(body)
@@ -155,8 +155,8 @@ def lists_of(names: Iterable[str]) -> int:
     return sum(name.startswith(("text:", "size:")) for name in names)
 
 
-def _bodies(batch: Batch) -> pl.LazyFrame:
-    """Requests with ``body``, ``ENTRIES`` and ``PART_SIZES``."""
+def bodies_of(batch: Batch) -> pl.LazyFrame:
+    """Requests with ``BODY`` (String, with ``REQUEST_ID`` in the place of ids), ``ENTRIES`` and ``PART_SIZES``."""
     requests, lists = batch.requests, lists_of(batch.entries.columns)
     parts = [pl.col(columns.part(k)) if columns.part(k) in requests.columns else pl.lit("") for k in range(lists + 1)]
     texts = [columns.text(k) for k in range(lists)]
@@ -173,14 +173,14 @@ def _bodies(batch: Batch) -> pl.LazyFrame:
             *columns.REQUEST_TYPES,
             ENTRIES,
             pl.concat_list(part.str.len_bytes() for part in parts).alias(PART_SIZES),
-            pl.concat_str(pieces).alias(_BODY),
+            pl.concat_str(pieces).alias(BODY),
         )
     )
 
 
 def _placed(bodies: pl.DataFrame, at: int, first: int) -> pl.LazyFrame:
     """Requests with the columns of ``PLACED``; their bodies and entries begin behind those of earlier batches."""
-    sizes = pl.col(_BODY).str.len_bytes().cast(pl.UInt64)
+    sizes = pl.col(BODY).str.len_bytes().cast(pl.UInt64)
     return bodies.lazy().select(
         *columns.REQUEST_TYPES,
         (pl.col(ENTRIES).cum_sum() - pl.col(ENTRIES) + first).cast(pl.UInt32).alias(FIRST),

@@ -66,6 +66,7 @@ from muster.activation.profile_changes.people import (
     ToldAudience,
     also,
     held,
+    is_new,
     is_told,
     leaves,
     now,
@@ -314,7 +315,7 @@ def _columns(inputs: Inputs) -> list[str]:
     """The columns of ``profile_changes.people``, in their order."""
     places = inputs.situation.places
     names = [ROW, PROFILE_ID, PROFILE_NUMBER, TRIGGER, IS_WITHDRAWAL, WAS_REFUSED, IS_COUNTED, PENDING_SINCE]
-    names += [name(i) for i in places for name in (status, time, is_told)]
+    names += [name(i) for i in places for name in (status, time, is_told, is_new)]
     names += [IDS, IDS_SENT, *(name for each in inputs.kept for name in (sent(each), now(each)))]
     names += [VALUES_DIGEST, IDS_DIGEST, OFFER]
     if not inputs.is_declared:

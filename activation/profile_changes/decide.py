@@ -41,6 +41,7 @@ from muster.activation.profile_changes.people import (
     TRIGGER,
     TRIGGERS,
     VALUES_DIGEST,
+    is_new,
     is_told,
     status,
     time,
@@ -130,8 +131,7 @@ def _changes(situation: Situation) -> dict[str, pl.Expr]:
     remade = made_otherwise & (_true(KEPT_DIFFERS) | pl.lit(situation.resends_mapping))
     found = {
         "consent": withdraws & ~is_gone,
-        "membership": (members | (withdraws & is_gone)) & pl.lit("membership" in on)
-        | _any(joins(i) for i in sorted(situation.backfills)),
+        "membership": members & pl.lit("membership" in on) | _any(joins(i) for i in sorted(situation.backfills)),
         "identity": pl.col(IS_DESIRED) & (others | _true(IS_REGROUPED) | held),
         "attributes": pl.col(IS_DESIRED) & pl.col(WAS_SENT) & (values | remade),
     }
@@ -161,7 +161,7 @@ def _left_out(situation: Situation) -> pl.Expr:
 
 
 def what_is_told(situation: Situation) -> list[pl.Expr]:
-    """``is_withdrawal``, and ``status(i)``, ``time(i)`` and ``is_told(i)`` of profiles with a trigger (V3).
+    """``is_withdrawal``, and ``status``, ``time``, ``is_told`` and ``is_new`` by audience, of who is told (V3).
 
     An exit has the time at which the profile left the audience, else the instant.
     """
@@ -178,6 +178,7 @@ def what_is_told(situation: Situation) -> list[pl.Expr]:
             pl.when(is_desired).then(pl.lit(value=True)).when(exits(i)).then(pl.lit(value=False)).alias(status(i)),
             pl.when(is_desired).then(since(i)).when(exits(i)).then(left).alias(time(i)),
             (pl.col(exits(i)) | news | unsettled).alias(is_told(i)),
+            (pl.col(exits(i)) | (_true(joins(i)) if i in situation.mapped else _NO)).alias(is_new(i)),
         ]
     return found
 

@@ -96,7 +96,7 @@ def gather_material(run: Run, session: Session, *, as_recorded: bool = False, re
     session = session.of_audience(run.audience)
     recipe = inputs_table.get(session.ledger, run.recipe or "")
     encryption = _encryption(run, recipe, session)
-    snapshot = _snapshot(run, recipe, session)
+    snapshot = recorded_snapshot(run, recipe, session)
     with blamed(lambda: snapshot.parts):
         activation = recipe_record.activation_of(run, recipe)
         attributes = session.attributes_of(snapshot)
@@ -161,7 +161,7 @@ def _encryption(run: Run, recipe: dict[str, Any], session: Session) -> Encryptio
         raise RefusedError(str(error)) from error
 
 
-def _snapshot(run: Run, recipe: dict[str, Any], session: Session) -> Snapshot:
+def recorded_snapshot(run: Run, recipe: dict[str, Any], session: Session) -> Snapshot:
     """The snapshot as the run read it; ``RefusedError`` names every file that is missing or changed."""
     remedy = f"run {run.run_id} took values from it; restore the original file"
     parts, problems = [], []

@@ -19,12 +19,16 @@ from muster.activation.system.os_errors import system_message
 
 @dataclass(frozen=True)
 class Remade:
-    """The files of a run that were made again; ``error`` when some differ from those delivered."""
+    """The files of a run that were made again; ``error`` when some differ from those delivered.
+
+    Of a run of messages they are the bodies of its requests, which are compared all together; ``index`` lists them.
+    """
 
     run: Run
     folder: Path
     files: tuple[PlannedFile, ...]
     error: ExportError | None = None
+    index: str | None = None
 
     @property
     def is_encrypted(self) -> bool:
@@ -33,6 +37,8 @@ class Remade:
 
     def is_same(self, index: int) -> bool:
         """Whether the file at this index has the bytes that were delivered."""
+        if self.index is not None:
+            return self.error is None
         return has_same_bytes(self.files[index], self.run.files[index])
 
 
@@ -49,13 +55,13 @@ def replay(run: Run, session: Session, folder: Path, *, as_recorded: bool = Fals
     else:
         refuse_forbidden(run, session, remedy=remedy)
     material = gather_material(run, session, as_recorded=as_recorded, remedy=remedy)
-    above = _refuse_taken(folder)
+    above = refuse_taken(folder)
     mode = run.file_mode or session.state.file_mode
     try:
         with TemporaryDirectory(dir=above, prefix=f".{folder.name}.") as temporary:
             target = LocalTarget(Path(temporary) / "files", str(folder), mode)
             files = tuple(_write_all(material, target))
-            _give_name(target, folder, mode)
+            give_name(target, folder, mode)
     except OSError as error:
         raise ExportError(f"{folder}: cannot be written: {system_message(error)}; nothing is left there") from error
     different = [file.path for file, before in zip(files, run.files, strict=True) if not has_same_bytes(file, before)]
@@ -70,7 +76,7 @@ def replay(run: Run, session: Session, folder: Path, *, as_recorded: bool = Fals
     )
 
 
-def _refuse_taken(folder: Path) -> Path:
+def refuse_taken(folder: Path) -> Path:
     """The nearest existing folder above ``folder``; ``RefusedError`` unless ``folder`` is new or empty."""
     if folder.is_dir():
         if any(folder.iterdir()):
@@ -100,7 +106,7 @@ def _write_all(material: RunMaterial, target: LocalTarget) -> Iterator[PlannedFi
         target.sync_names([run.manifest_name], set())
 
 
-def _give_name(target: LocalTarget, folder: Path, mode: int) -> None:
+def give_name(target: LocalTarget, folder: Path, mode: int) -> None:
     """Rename the finished folder to its final name."""
     make_folder(folder.absolute().parent, mode)
     target.root.chmod(folder_mode(mode))

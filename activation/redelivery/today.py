@@ -6,10 +6,13 @@ the destination today, or those that the run recorded where the destination is g
 """
 
 from pathlib import Path
+from typing import Any
 
 from muster.activation.errors import RefusedError
 from muster.activation.export import recipe_record
+from muster.activation.model.activation import AnyActivation
 from muster.activation.model.history import Run
+from muster.activation.sending.recipe import recipe_of
 from muster.activation.session import Session
 from muster.activation.state.ledger import inputs_table
 from muster.activation.stores import urls
@@ -25,12 +28,23 @@ def refuse_forbidden(run: Run, session: Session, *, remedy: str = "") -> None:
     if recipe is None:
         return
     before = inputs_table.get(session.ledger, run.governance or "")
-    judgement = session.judge.of_earlier(run, recipe_record.activation_of(run, recipe), before)
+    written = _activation_of(run, recipe, session)
+    judgement = session.judge.of_earlier(run, written, before)
     if judgement.violations:
-        told = "; ".join(map(str, judgement.violations))
+        told, what = "; ".join(map(str, judgement.violations)), "files" if run.audiences is None else "messages"
         raise RefusedError(
-            f"run {run.run_id} of {run.key}: its files are forbidden by the policies of today: {told}{remedy}"
+            f"run {run.run_id} of {run.key}: its {what} are forbidden by the policies of today: {told}{remedy}"
         )
+
+
+def _activation_of(run: Run, recipe: dict[str, Any], session: Session) -> AnyActivation:
+    """The activation as it was at that run; of a run of messages whose recipe keeps none, as it is today."""
+    if run.audiences is None:
+        return recipe_record.activation_of(run, recipe)
+    kept, now = recipe_of(run, recipe), session.workspace.message_activation(run.key)
+    if now is None or kept is None:
+        raise RefusedError(f"{run.key} is not in the config, so nothing says how its messages are made: put it back")
+    return kept.activation_of(now)
 
 
 def refuse_destination(folder: Path, session: Session) -> None:

@@ -7,7 +7,6 @@ ledger: delivering         the next command goes on from here (``resume``)
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 import polars as pl
 
@@ -20,7 +19,7 @@ from muster.activation.export.decided import as_user_reads
 from muster.activation.inputs.parquet import blamed
 from muster.activation.instants import iso
 from muster.activation.messages.building import requests_of
-from muster.activation.messages.requests import Batch
+from muster.activation.messages.requests import PERSON, Batch
 from muster.activation.model.exports import Sending
 from muster.activation.model.history import Look, Run, StoredFile
 from muster.activation.model.log import logger
@@ -33,12 +32,12 @@ from muster.activation.sending.basis import basis_of
 from muster.activation.sending.guards import refuse_removals, refused_beyond
 from muster.activation.sending.lasting import lasts_until
 from muster.activation.sending.looking import Looks
+from muster.activation.sending.recipe import with_recipe
 from muster.activation.sending.recorded import Kept, with_kept
 from muster.activation.sending.run_record import new_attempt, put_with_superseded, with_changes
-from muster.activation.sending.settle import move_without_run
 from muster.activation.session import Session
 from muster.activation.state import state_paths
-from muster.activation.state.ledger import looks_table
+from muster.activation.state.ledger import looks_table, runs_table
 
 log = logger("muster.send")
 
@@ -61,8 +60,8 @@ def begin(sending: Sending, session: Session, looks: Looks) -> Begun:
             changes = gathered(sending, own)
             run = with_changes(run, changes, own)
             refuse_removals(sending, changes.removals)
-            if not changes.has_something and not changes.failed:
-                _record_look(sending, own, fingerprint, changes)
+            if changes.people.is_empty() and not changes.settles and not changes.failed:
+                _record_look(sending, own, fingerprint)
                 return Begun(None)
             return _write(run, sending, own, changes, fingerprint)
     except (MusterError, OSError) as problem:
@@ -103,27 +102,27 @@ def batches_of(sending: Sending, run: Run, changes: Changes, session: Session) -
 
 
 def _write(run: Run, sending: Sending, session: Session, changes: Changes, fingerprint: str) -> Begun:
-    """Write the outbox and commit the run; where nothing is to be sent, rows move without a run (V1, V7)."""
+    """Write the outbox and commit the run; no run where nothing is to be sent or settled (V1, V7)."""
     opened_endpoint(sending.activation, session).close()  # credentials that are missing are told before anything else
     waiting = Waiting()
     batches = refused_beyond(waiting.apart(batches_of(sending, run, changes, session)), sending)
     outbox = write_outbox(session.state, run, changes.people, batches)
     try:
+        if not outbox["totals"]["entries"] and not changes.settles and not changes.failed:
+            remove_outbox(session.state, outbox)
+            _record_look(sending, session, "" if waiting.profiles else fingerprint)  # who waits is sent after a time
+            return Begun(None)
         files = _own_files(outbox["folder"], session, changes, waiting)
         session.opened.refuse_changed()  # nothing leaves of two versions of an input (D2)
         kept = _kept(sending, session, changes, files)
         run = replace(run, status="delivering", outbox=with_kept(outbox, kept))
-        if not outbox["totals"]["entries"] and not changes.failed:
-            is_moved = changes.moved is not None or waiting.frame is not None
-            if is_moved:
-                move_without_run(run, session)
-            _record_look(sending, session, "" if is_moved else fingerprint, changes)
-            remove_outbox(session.state, outbox)
-            return Begun(None)
         with session.ledger.transaction():
+            run = with_recipe(run, sending.activation, changes, session, waits=not sending.is_resync)
             put_with_superseded(run, sending, session)
     except BaseException:
-        remove_outbox(session.state, outbox)
+        known = runs_table.get(session.ledger, run.run_id)
+        if known is None or known.status != "delivering":  # else the next command goes on
+            remove_outbox(session.state, outbox)
         raise
     _remove_earlier(run, session)
     return Begun(run)
@@ -147,6 +146,11 @@ class Waiting:
     def frame(self) -> pl.DataFrame | None:
         """The entries, with the columns of ``WAITING_TYPES``; None for none."""
         return pl.concat(self._frames) if self._frames else None
+
+    @property
+    def profiles(self) -> int:
+        """How many profiles wait, at least in part."""
+        return 0 if self.frame is None else self.frame[PERSON].n_unique()
 
 
 @dataclass(frozen=True)
@@ -178,20 +182,15 @@ def _kept(sending: Sending, session: Session, changes: Changes, files: _Files) -
         excluded=files.excluded,
         waiting=files.waiting,
         failed=changes.failed,
-        dead_letter_after=activation.dead_letter_after,
         place=session.workspace.message_destinations[activation.destination].place,
         policy=lineage.policy if lineage else None,
         build=session.opened.build,
     )
 
 
-def _record_look(sending: Sending, session: Session, fingerprint: str, changes: Changes) -> None:
-    """Record that there was nothing to send; that look holds only where it says all that it depended on (V1)."""
-    until: datetime | None = None
-    if fingerprint and (changes.waiting or changes.warnings):
-        fingerprint = ""  # somebody waits for others, or a warning has to be told each time
-    if fingerprint:
-        until = lasts_until(sending.activation, session)
+def _record_look(sending: Sending, session: Session, fingerprint: str) -> None:
+    """Record that there was nothing to send; an empty fingerprint lets the next command compare again (V1)."""
+    until = lasts_until(sending.activation, session) if fingerprint else None
     look = Look(sending.activation.destination, sending.activation.id, session.at, fingerprint, until)
     session.opened.refuse_changed()
     with session.ledger.transaction():

@@ -1,5 +1,6 @@
 """What a run that sends messages would do, without doing it: profiles by trigger, messages, requests, bytes (V11)."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from muster.activation.errors import MusterError
@@ -28,17 +29,18 @@ def preview(sending: Sending, session: Session) -> Outcome | None:
             changes = gathered(sending, own)
             run = with_changes(run, changes, own)
             refuse_removals(sending, changes.removals)
-            if not changes.has_something and not changes.failed:
+            if changes.people.is_empty() and not changes.settles and not changes.failed:
                 return None
-            batches = Waiting().apart(batches_of(sending, run, changes, own))
+            waiting = Waiting()
+            batches = waiting.apart(batches_of(sending, run, changes, own))
             outbox = write_outbox(own.state, run, changes.people, batches)
             remove_outbox(own.state, outbox)
             totals = outbox["totals"]
             own.opened.refuse_changed()
-        if not totals["entries"] and not changes.failed:
+        if not totals["entries"] and not changes.settles and not changes.failed:
             return None
         run = replace(run, messages=totals["entries"], requests=totals["requests"])
-        told = (f"{counted(totals['bytes'], 'byte')} in {counted(totals['requests'], 'request')}", *_remarks(changes))
+        told = tuple(_remarks(sending.key, changes, totals, waiting.profiles))
         refuse_messages(totals["entries"], sending)
     except (MusterError, OSError) as problem:
         error = as_user_reads(problem, sending, own)
@@ -48,7 +50,17 @@ def preview(sending: Sending, session: Session) -> Outcome | None:
     return Outcome(replace(run, error=held or None), failed, told, totals["bytes"])
 
 
-def _remarks(changes: Changes) -> list[str]:
-    """Who is sent by which trigger, and who waits (V7)."""
-    told = [f"{number:,} by {trigger}" for trigger, number in changes.counts.by_trigger.items() if number]
-    return [*told, *([f"{counted(changes.waiting, 'profile')} waiting for others"] if changes.waiting else [])]
+def _remarks(key: str, changes: Changes, totals: Mapping[str, int], waiting: int) -> Iterator[str]:
+    """The size of what is sent, who is sent by which trigger, who waits (V7), and what a new mapping does (V4)."""
+    if totals["requests"]:
+        yield f"{counted(totals['bytes'], 'byte')} in {counted(totals['requests'], 'request')}"
+    yield from (f"{number:,} by {trigger}" for trigger, number in changes.counts.by_trigger.items() if number)
+    if waiting:
+        yield f"{counted(waiting, 'profile')} waiting for others"
+    change = changes.mapping_change
+    if change and not change.is_resent and (change.counts_as_sent or change.sent_anew):
+        anew = f", {change.sent_anew:,} are sent anew" if change.sent_anew else ""
+        yield (
+            f"the mapping changed: the values of {counted(change.counts_as_sent, 'profile')} count as sent{anew}; "
+            f"`muster resync {key}` sends every member"
+        )

@@ -24,7 +24,6 @@ class Kept:
     excluded: StoredFile | None  # profile_id, reason, tries
     waiting: StoredFile | None  # entries that are part of no request, as they wait for others (V7)
     failed: tuple[str, ...]  # why audiences could not be evaluated: the run fails in the end (E9)
-    dead_letter_after: int | None
     place: str
     policy: str | None
     build: int | None
@@ -42,7 +41,6 @@ def with_kept(outbox: dict[str, Any], kept: Kept) -> dict[str, Any]:
         "excluded": kept.excluded and kept.excluded.record,
         "waiting": kept.waiting and kept.waiting.record,
         "failed": list(kept.failed),
-        "dead_letter_after": kept.dead_letter_after,
         "place": kept.place,
         "policy": kept.policy,
         "build": kept.build,
@@ -63,7 +61,6 @@ def kept_of(run: Run) -> Kept:
         excluded=_stored(plain["excluded"]),
         waiting=_stored(plain["waiting"]),
         failed=tuple(plain["failed"]),
-        dead_letter_after=plain["dead_letter_after"],
         place=plain["place"],
         policy=plain["policy"],
         build=plain["build"],

@@ -11,10 +11,11 @@ from muster.activation.frames.columns import PROFILE_ID
 from muster.activation.model.history import Look, MessageBaseline, Run, StoredFile
 from muster.activation.model.log import logger
 from muster.activation.model.redaction import redact
-from muster.activation.outbox.outcomes import OUTCOME, OUTCOME_TYPE, REASON, UNSENT, Outcomes
-from muster.activation.outbox.reading import Outbox, open_outbox
+from muster.activation.outbox.outcomes import OUTCOME, Outcomes
+from muster.activation.outbox.reading import Outbox
 from muster.activation.outbox.writing import remove_outbox
 from muster.activation.profile_changes.rows_after import RowsAfter, write_rows
+from muster.activation.sending.decision import write_decision
 from muster.activation.sending.recorded import Kept, kept_of
 from muster.activation.sending.run_record import with_counts
 from muster.activation.session import Session
@@ -23,7 +24,6 @@ from muster.activation.state.ledger import looks_table, message_baselines_table,
 from muster.activation.wording import counted
 
 log = logger("muster.send")
-NO_OUTCOMES = (pl.lit(UNSENT, dtype=OUTCOME_TYPE).alias(OUTCOME), pl.lit(None, dtype=pl.String).alias(REASON))
 WAITING = "waiting"  # the outcome of an entry that waits for others (V7)
 _NOBODY = pl.DataFrame(schema={PROFILE_ID: pl.String(), "reason": pl.String(), "tries": pl.UInt16()})
 
@@ -46,6 +46,7 @@ def settle(outbox: Outbox, outcomes: Outcomes, session: Session) -> tuple[Run, E
         resent=outcomes.resent,
         answers=dict(outcomes.answers),
         rejects=_write_rejects(run, after, session),
+        decision=write_decision(session.state, run, outbox.people, outcomes.entries) if outcomes.messages else None,
         outbox=None,
     )
     before = message_baselines_table.get(session.ledger, run.destination, run.activation)
@@ -61,19 +62,6 @@ def settle(outbox: Outbox, outcomes: Outcomes, session: Session) -> tuple[Run, E
         session.warnings.add(f"{run.key}: {warning}")
     log.info("%s: %s, %d messages in %d requests", run.key, ended.status, outcomes.messages, outcomes.requests)
     return ended, ExportError(error) if error else None
-
-
-def move_without_run(run: Run, session: Session) -> None:
-    """Let rows move as they do without a message: nothing is sent, and no run is recorded (V1, V4, V7)."""
-    outbox, kept = open_outbox(session.state, run, is_fresh=True), kept_of(run)
-    nothing = Outcomes(outbox.entries.with_columns(*NO_OUTCOMES), None, 0, 0, 0, 0, {})
-    after = _rows_after(outbox, nothing, kept, session)
-    outbox.close()
-    before = message_baselines_table.get(session.ledger, run.destination, run.activation)
-    with session.ledger.transaction():
-        message_baselines_table.put(session.ledger, _baseline(run, after, kept))
-    if before and before.stored.file != after.stored.file:
-        session.state.remove(before.stored)
 
 
 def _rows_after(outbox: Outbox, outcomes: Outcomes, kept: Kept, session: Session) -> RowsAfter:

@@ -5,6 +5,8 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -29,10 +31,11 @@ from support.worked_examples import Example
 from typer.core import TyperGroup
 
 import muster
-from muster.activation.config import models, source_models
+from muster.activation.config import message_models, models, source_models
 from muster.activation.config import workspace as config
 from muster.activation.instants import parse_duration
 from muster.activation.model import naming
+from muster.activation.model.messages import Aggregation
 from muster.activation.model.sources import MergePolicy, Namespace, Source, SourceIdentity
 from muster.activation.model.workspace import CsvOptions, Destination, Workspace
 from muster.activation.rules import labels
@@ -67,6 +70,7 @@ from muster.cli.show.examples import OF_SOURCES
     DATA_PROTECTION,
     ERASURE,
     PROFILES,
+    EVENTS,
 ) = (
     ROOT / f"docs/{name}.md"
     for name in (
@@ -91,6 +95,7 @@ from muster.cli.show.examples import OF_SOURCES
         "data-protection",
         "erasure",
         "profiles",
+        "events",
     )
 )
 RULES = [
@@ -197,6 +202,21 @@ def test_the_page_of_destinations_prints_what_it_says(
     assert s3.get("partner/partner_newsletter_20261120T050000Z_on_demand.csv")
 
 
+def test_the_commands_of_the_page_about_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for docs/events.md, in the magazine's workspace, with the receiver that the page starts."""
+    magazine = tmp_path / "magazine"
+    assert invoke("init", str(magazine), "--sample", "magazine").code == 0
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        monkeypatch.setenv("RECEIVER_PORT", str(listening.getsockname()[1]))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    try:
+        run_page(EVENTS, Terminal(magazine))
+    finally:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            os.kill(int((magazine / "receiver.pid").read_text()), signal.SIGTERM)
+
+
 def test_the_commands_of_the_page_about_inputs(
     postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,7 +280,7 @@ def test_the_keys_of_each_kind_are_documented_and_no_others() -> None:
     for scheme, kind in KINDS.items():
         if kind.is_remote:
             documented = {name for row in table(DESTINATIONS, scheme) for name in row.split(", ")}
-            assert documented == set(kind.key_names), scheme
+            assert documented == {key.name for key in kind.keys}, scheme
 
 
 def test_the_policy_shown_allows_all_that_is_asked_for() -> None:
@@ -279,7 +299,7 @@ def test_every_page_that_shows_commands_is_run() -> None:
     showing = {page for page in pages() if any("$ muster" in block.text for block in blocks(page))}
     assert showing == {
         *(ROOT / "README.md", SEMANTICS, CONFIG, COLUMNS, CRON, JSON, STATE, VERIFY, REPLAY, RETENTION),
-        *(CSV, PRESETS, ENCRYPTION, DESTINATIONS, INPUTS, GOVERNANCE, DATA_PROTECTION, ERASURE, PROFILES),
+        *(CSV, PRESETS, ENCRYPTION, DESTINATIONS, INPUTS, GOVERNANCE, DATA_PROTECTION, ERASURE, PROFILES, EVENTS),
     }
     for page in showing:
         kinds = {block.kind for block in blocks(page) if re.search(r"^(\$ )?muster ", block.text, re.MULTILINE)}
@@ -357,6 +377,11 @@ OWN_SECTION = (
     models.ScheduleModel,
     models.CsvModel,
     models.GuardsModel,
+    models.AllGuardsModel,
+    message_models.AuthModel,
+    message_models.MtlsModel,
+    message_models.AggregationModel,
+    message_models.ResultModel,
     models.EncryptionModel,
     models.ColumnModel,
     models.ActivationModel,
@@ -375,7 +400,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "An activation": models.ActivationModel,
     "A mapped column": models.ColumnModel,
     "csv": models.CsvModel,
-    "guards": models.GuardsModel,
+    "guards": models.AllGuardsModel,
+    "aggregation": message_models.AggregationModel,
     "encryption": models.EncryptionModel,
     "A schedule": models.ScheduleModel,
     "sources/*.yml": source_models.SourceModel,
@@ -410,11 +436,35 @@ def test_every_key_is_documented_and_no_other(heading: str) -> None:
         "mapping",
         "export",
         "format",
+        "url",
     }  # by the builder: somewhere, unless on demand, without a preset
     for key, cells in documented.items():
         assert (cells[1] == "*required*") == (keys[key] or (key in required_elsewhere and cells[1] == "*required*")), (
             key
         )
+
+
+SECTIONS_OF_EVENTS: dict[str, tuple[type[BaseModel], ...]] = {
+    "auth": (message_models.AuthModel,),
+    "mtls": (message_models.MtlsModel,),
+    "result": (message_models.ResultModel,),
+    "An event destination": tuple(message_models.MODELS.values()),
+}
+
+
+@pytest.mark.parametrize("heading", SECTIONS_OF_EVENTS)
+def test_every_key_of_event_destinations_is_documented(heading: str) -> None:
+    """V1: docs/config.md has one row for each key of event destinations, whatever their kind, and no other."""
+    keys = {key for model in SECTIONS_OF_EVENTS[heading] for key, _ in model_keys(model)}
+    assert set(table(CONFIG, heading)) == keys
+
+
+def test_an_event_activation_has_the_documented_keys() -> None:
+    """V1: keys of an activation are those of its table, and those from `payload` on of its destination."""
+    own = set(table(CONFIG, "An activation of an event destination"))
+    destination = list(table(CONFIG, "An event destination"))
+    overrides = set(destination[destination.index("payload") :])
+    assert own | overrides == {key for key, _ in model_keys(message_models.HttpActivationModel)}
 
 
 def usual(tmp_path: Path) -> Workspace:
@@ -447,7 +497,12 @@ def defaults(workspace: Workspace) -> Mapping[str, Mapping[str, tuple[object, Ca
             "state": (workspace.state.name, plain),
             "file_mode": (workspace.file_mode, lambda shown: int(plain(shown), 8)),
         },
+        "aggregation": {
+            "configurable.max_age": (Aggregation().max_age, lambda shown: timedelta(seconds=int(shown.rstrip("s")))),
+            "configurable.key": (list(Aggregation().key), plain),
+        },
         "destinations/*.yml": {
+            "kind": (models.DestinationModel.model_fields["kind"].default, plain),
             "deduplicate": (list(activation.deduplicate), plain),
             "changes": (list(activation.changes), plain),
             "marketing_actions": (list(activation.marketing_actions), plain),

@@ -45,7 +45,9 @@ def test_a_check_connects_and_sends_nothing(
     assert not receiver.requests
     assert HUSH not in output
     listed = invoke("-C", str(tmp_path), "destinations", "list", "--json")
-    assert json.loads(listed.out) == [{"id": "crm", "name": "CRM", "url": receiver.url("/profiles"), "activations": 1}]
+    assert json.loads(listed.out) == [
+        {"id": "crm", "name": "CRM", "kind": "http", "url": receiver.url("/profiles"), "activations": 1}
+    ]
 
 
 def test_a_test_request_is_about_nobody(receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

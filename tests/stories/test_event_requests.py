@@ -132,7 +132,7 @@ def test_a_tree_is_filled_with_values_that_add_no_structure(tmp_path: Path, rece
     assert body["request"]
     assert body["users"] == [
         {"id": "a", "m": {"mail": evil, "deep": {"n": 7}}, "both": [evil, 7, None], "is": "realized", "fixed": True},
-        {"id": "b", "m": {"mail": "=b"}, "both": ["=b", None, None], "is": "realized", "fixed": True},
+        {"id": "b", "m": {"mail": "=b", "deep": {}}, "both": ["=b", None, None], "is": "realized", "fixed": True},
     ]
 
 

@@ -214,7 +214,7 @@ def test_a_changed_mapping_resends_nobody_unless_asked(tmp_path: Path, receiver:
     rows = [somebody("a", city="Oslo"), somebody("b", city="Oslo")]
     shop.send(DAYS[0], *rows)
     shop.crm(mapping=[ID, CITY, EMAIL])
-    assert "resync" in shop.ok("plan", "--at", f"{DAYS[1]}T05:00Z").out
+    assert "resync" in shop.ok("plan", "--at", f"{DAYS[1]}T05:00Z").err
     rows.append(somebody("c", city="Oslo"))
     assert names(shop.send(DAYS[1], *rows)) == ["c"]
     assert any("resync" in each for each in shop.last.json["warnings"]), shop.last.json["warnings"]

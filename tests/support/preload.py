@@ -35,6 +35,7 @@ for name in (
         "muster.activation.stores.s3.store",
         "muster.activation.endpoints.http.client",
         "muster.activation.outbox.send",
+        "muster.runs.message_batch",
     ),
     *(
         "rich.progress",

@@ -14,12 +14,12 @@ from typing import Any
 import polars as pl
 from support.shop import Shop, at
 
+from muster.activation.endpoints.protocol import Limits
 from muster.activation.frames import engine
 from muster.activation.messages.building import requests_of
 from muster.activation.messages.requests import AUDIENCE, ENTRY_TYPES, IDENTIFIERS, IS_EXIT, PERSON
 from muster.activation.model.exports import Sending
 from muster.activation.model.history import MessageBaseline
-from muster.activation.endpoints.protocol import Limits
 from muster.activation.outbox.outcomes import OUTCOME, REASON
 from muster.activation.profile_changes.changes import Changes, Counts
 from muster.activation.profile_changes.delivered_rows import read_rows
@@ -116,7 +116,10 @@ class Teller:
         if changes.before:
             before = (changes.before.stored, changes.before.made)
         if changes.moved:
-            before = (write_moved(session.state, f"{folder}-moved.parquet", changes.moved(), changes.made), changes.made)
+            before = (
+                write_moved(session.state, f"{folder}-moved.parquet", changes.moved(), changes.made),
+                changes.made,
+            )
         after = write_rows(
             session.state,
             f"{folder}.parquet",

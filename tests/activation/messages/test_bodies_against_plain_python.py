@@ -174,9 +174,9 @@ def test_declared_requests(world: Any, tree: Any, exited: Any, url: str, aggrega
 def entries_of(people: Any, rows: Any, audiences: Any, model: Tree, key: Any) -> Any:
     """The entries of people in the order of M6."""
     used = {name for tree in model.request.values() for name, _ in plain_bodies.names_in(tree)}
-    of_audience = {"audience.id", "audience.name", "status", "last_qualification_time"}
+    of_audience = {"audience.id", "audience.name", "last_qualification_time"}
     per_audience = bool(used & of_audience) or "{" in model.url or "audience" in key
-    by_kind = len(model.request) > 1 or "status" in key
+    by_kind = len(model.request) > 1 or "status" in {*key, *used}
     for number, person in enumerate(people):
         places = sorted(person.status)
         exits, others = [p for p in places if not person.status[p]], [p for p in places if person.status[p]]

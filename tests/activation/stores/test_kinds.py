@@ -115,7 +115,7 @@ def test_kinds_declare_what_they_have_in_common_alike() -> None:
     for kind in KINDS.values():
         for key in kind.keys:
             assert holds.setdefault(key.name, (key.holds, key.words)) == (key.holds, key.words), key.name
-            assert {key.needs, *key.excludes} - {""} <= set(kind.key_names)
+            assert {key.needs, *key.excludes} - {""} <= {each.name for each in kind.keys}
 
 
 def test_declarations_load_no_extra() -> None:
