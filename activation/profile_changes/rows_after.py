@@ -127,9 +127,7 @@ def write_moved(state: State, file: str, moved: pl.LazyFrame, made: Made) -> Sto
     return _write(state, file, moved, made)
 
 
-def without_refusals(
-    state: State, file: str, baseline: MessageBaseline, people: pl.Series | None = None
-) -> MessageBaseline:
+def due_again(state: State, file: str, baseline: MessageBaseline, people: pl.Series | None = None) -> MessageBaseline:
     """The delivered rows in which refused profiles are offered once more, in a file of its own (`muster runs retry`).
 
     ``people`` (String) are their ids; None: all of them.
