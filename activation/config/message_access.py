@@ -25,6 +25,7 @@ from muster.activation.config.message_models import (
 from muster.activation.config.message_values import is_open
 from muster.activation.config.scalars import listed
 from muster.activation.config.yaml_reader import Document, KeyPath, Scalar
+from muster.activation.endpoints.event_hubs.kind import host_of
 from muster.activation.endpoints.kinds import KINDS
 from muster.activation.model.messages import Auth, MessageDestination, MessageKind, Rate, Tls
 from muster.activation.stores import urls
@@ -33,7 +34,6 @@ _AUTH_KINDS = ("bearer_env", "header", "basic", "query", "oauth2")
 _VERSION = re.compile(r"v[0-9]+(?:\.[0-9]+)*(?:(?:alpha|beta|rc)[0-9]*)?", re.IGNORECASE)
 _PORTS = {"http": 80, "https": 443}
 _REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")  # where the client of Kinesis looks for a region
-_SERVICE_BUS = "servicebus.windows.net"
 
 
 def build_receiver(
@@ -44,6 +44,7 @@ def build_receiver(
     The variables that it names are looked up; a missing one is reported in the document's ``unset``.
     """
     document, model = layers.document, layers.destination
+    _check_installed(document, kind)
     url, connection = _url(layers), _connection(document, model, kind, environ)
     auth, tls = _auth(layers, environ), _tls(layers)
     if isinstance(model, HttpModel):
@@ -69,6 +70,14 @@ def build_receiver(
         shown_url=_shown(layers, model),
         marketing_actions=actions,
     )
+
+
+def _check_installed(document: Document, kind: MessageKind) -> None:
+    """Check that what the client of a kind needs is installed."""
+    lacking = next((module for module in KINDS[kind].needs if not urls.is_installed(module)), None)
+    if lacking:
+        remedy = f'pip install "muster-activation[{KINDS[kind].extra}]"'
+        document.report(("kind",), f"{kind} cannot be used: {lacking} is not installed; {remedy}")
 
 
 def _url(layers: Layers) -> str:
@@ -122,9 +131,7 @@ def _place(
         endpoint = connection.get("endpoint", "").rstrip("/").lower()
         return f"kinesis:{model.stream}|{region}|{endpoint}"
     if isinstance(model, EventHubsModel):
-        namespace = (model.namespace or "").lower()
-        host = namespace if "." in namespace else f"{namespace}.{_SERVICE_BUS}"
-        return f"event_hubs:{host}/{(model.hub or '').lower()}"
+        return f"event_hubs:{host_of(model.namespace or '').lower()}/{(model.hub or '').lower()}"
     return place_of_url(url) if url else ""
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from muster.activation.endpoints.protocol import Answer
-from muster.activation.messages.requests import TOO_LARGE
 from muster.activation.outbox.reading import Outbox, Stored
 from muster.activation.wording import counted
 
@@ -68,7 +67,7 @@ class Course:
 
     def __post_init__(self) -> None:
         self.codes = bytearray(self.outbox.entry_count)
-        self.too_large = 0  # entries that were refused unsent
+        self.refused_unsent = 0  # entries
         self._noted = bytearray(self.outbox.request_count)
 
     # What the log tells after a kill
@@ -157,9 +156,9 @@ class Course:
             if self._noted[number]:
                 continue
             piece = self._request(number)
-            if piece.stored.is_too_large:
-                self._refuse(piece.entries, TOO_LARGE)
-                self.too_large += len(piece.entries)
+            if piece.stored.refused_as:
+                self._refuse(piece.entries, piece.stored.refused_as)
+                self.refused_unsent += len(piece.entries)
             else:
                 self._note_request(number)
                 taken.append(piece)

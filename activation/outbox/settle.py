@@ -61,7 +61,7 @@ def outcomes_of(course: Course) -> Outcomes:
     outbox, answers = course.outbox, course.answers()
     meant = _OF_TEMPLATE if course.is_template else _OF_RESTORED if outbox.is_restored else _OUTCOMES
     outcome = pl.Series(OUTCOME, list(course.codes), dtype=pl.UInt8).replace_strict(meant, return_dtype=OUTCOME_TYPE)
-    sent = len(course.codes) - course.codes.count(NOT_SENT) - course.too_large
+    sent = len(course.codes) - course.codes.count(NOT_SENT) - course.refused_unsent
     return Outcomes(
         entries=pl.concat([outbox.entries, pl.LazyFrame([outcome, _reasons(course, meant)])], how="horizontal"),
         error=course.error,

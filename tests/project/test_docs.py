@@ -270,7 +270,7 @@ def test_the_connections_shown_are_valid(block: Block, tmp_path: Path) -> None:
     """docs/destinations.md: each example of how a place is reached is accepted."""
     shop = Shop(tmp_path)
     shop.destination("partner", mapping=["profile_id"], **yaml.safe_load(block.text))
-    with mock.patch.object(urls, "_is_installed", return_value=True):
+    with mock.patch.object(urls, "is_installed", return_value=True):
         found = config.load(tmp_path, {"ACME_SAS": "invented"}).destinations["partner"]
     assert found.url == yaml.safe_load(block.text)["url"]
 

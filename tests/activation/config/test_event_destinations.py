@@ -383,7 +383,7 @@ MISTAKES = [
     (
         HUB,
         "@connection: {connection_string_env: CRM_ID}",
-        "4: connection_string_env: and connection do not go together",
+        "4: connection_string_env: is in connection, too",
     ),
     # audiences and activations
     (REQUEST, "id: all, |", "6: activations[0].id: is required, as there are several audiences"),
@@ -584,6 +584,13 @@ def test_event_keys_at_files(tmp_path: Path) -> None:
         "4: guards.max_messages: is for destinations that take messages",
         "6: activations[0].schedule: is not possible here; expected at, every, cron, after_evaluation or on_demand",
     ]
+
+
+def test_a_kind_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """V1: a kind whose client needs what is not installed says which extra has it."""
+    monkeypatch.setattr("muster.activation.stores.urls.is_installed", lambda _: False)
+    expected = '1: kind: kinesis cannot be used: boto3 is not installed; pip install "muster-activation[kinesis]"'
+    assert messages(tmp_path, STREAM) == [expected]
 
 
 def test_secrets_are_not_in_messages(tmp_path: Path) -> None:

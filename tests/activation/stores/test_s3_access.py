@@ -175,7 +175,7 @@ def test_a_bucket_that_is_not_there(shop: BucketShop, s3: servers.S3) -> None:
 def test_the_library_is_not_installed(shop: BucketShop) -> None:
     """SPEC 10: one message that says what to install."""
     shop.bucket("crm")
-    with mock.patch.object(urls, "_is_installed", return_value=False):
+    with mock.patch.object(urls, "is_installed", return_value=False):
         result = shop.muster("validate", "--at", FIRST)
     assert result.code == 2
     assert 'cannot be used: boto3 is not installed; pip install "muster-activation[s3]"' in result.err
