@@ -281,7 +281,7 @@ def test_any_other_answer_ends_the_run(tmp_path: Path) -> None:
     assert len(endpoint.sent) == 2
     assert [*by_person(outcomes).values()] == ["accepted"] * 4 + ["uncertain"] * 4 + ["unsent"] * 28
     assert outcomes.error == (
-        "the receiver answers 403: it does not allow this; see `auth`; nothing more was sent, and the rest stays due"
+        "the receiver answers 403: it does not allow this (see `auth`); nothing more was sent, and the rest stays due"
     )
     assert outcomes.answers == {"accepted": 1, "fatal": 1}
 
