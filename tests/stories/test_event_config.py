@@ -79,6 +79,21 @@ def test_messages_without_guard_are_named(tmp_path: Path) -> None:
     assert "no guard stops" not in place.muster("validate", "--offline", *AT).err
 
 
+def test_a_request_that_does_not_say_who_left(tmp_path: Path) -> None:
+    """V6: validate names a declared request that is the same for people who joined and who left."""
+    request = {"people": {"each": "profiles", "as": "=profile_id"}}
+    place = shop(tmp_path, **URL, request=request)
+    warned = "api/all: the request is the same for people who joined and who left"
+    assert warned in place.muster("validate", "--offline", *AT).err
+    for told in (
+        {"request": {"people": {"each": "profiles", "as": ["=profile_id", "=status"]}}},
+        {"request": request, "method": {"realized": "PUT", "exited": "DELETE"}},
+        {"request": {"when": {"realized": request, "exited": {"gone": request["people"]}}}},
+    ):
+        place.destination("api", kind="http", **URL, **told, activations=[{"audiences": ["all"]}])
+        assert warned not in place.muster("validate", "--offline", *AT).err
+
+
 def test_a_violation_of_messages(tmp_path: Path) -> None:
     """G3, G6: validate and policies check list it with its path, and exit 2; policies show counts the activation."""
     place = shop(tmp_path, **URL, mapping=["email"], marketing_actions=["onsite_advertising"])
