@@ -81,14 +81,13 @@ def test_the_pieces_of_a_url() -> None:
 
 
 def test_what_requests_use() -> None:
-    """V6: what the url and the tree outside each use is of the key; a target stands before a reserved name."""
+    """V6: what the url and the tree outside each use is of the key."""
     request = {"realized": '{"list":"=audience.id","of":{"each":"profiles","as":"=EMAIL"}}', "exited": '{"id":"=x"}'}
     used = usage("https://x.example.com/{run.id}", request, {"realized": "POST", "exited": "DELETE"})
     assert used.in_key == {"audience.id", "run.id", "x"}
     assert used.in_entries == {"EMAIL"}
     assert (used.method_by_change, used.shape_by_change) == (True, True)
-    assert used.tells_audiences(["EMAIL"])
-    assert not used.tells_audiences(["audience.id"])
+    assert used.names == {"audience.id", "run.id", "x", "EMAIL"}
 
 
 @pytest.mark.parametrize(
