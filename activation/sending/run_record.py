@@ -24,7 +24,7 @@ def new_run(sending: Sending, session: Session) -> Run:
         export=sending.mode,
         scheduled_time=sending.scheduled,
         superseded_count=sending.superseded.count if sending.superseded else 0,
-        url=destination.place or None,
+        url=destination.shown_place or None,
         url_digest=destination.place_digest,
         guards_overridden=sending.override_guards,
         governance=None if judged is None else inputs_table.digest_of(judged),

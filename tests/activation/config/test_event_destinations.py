@@ -260,6 +260,16 @@ def test_the_place_of_a_url(url: str, place: str) -> None:
     assert place_of_url(url) == place
 
 
+def test_a_secret_in_the_path_of_a_url(tmp_path: Path) -> None:
+    """V2, V12, X9: the place is compared with the values of variables, and shown and stored with their names."""
+    text = EVENTS.replace("/profiles", "/hooks/${CRM_SECRET}/in")
+    found = there(tmp_path, text, **SECRETS)
+    assert found.place == "https://crm.example.com/hooks/hunter2-s3cret/in"
+    assert found.shown_place == "https://crm.example.com/hooks/${CRM_SECRET}/in"
+    assert found.shown_url == "https://crm.example.com/hooks/${CRM_SECRET}/in"
+    assert there(tmp_path / "plain", EVENTS).shown_place == "https://crm.example.com/profiles"
+
+
 def test_a_checked_config_is_kept_whole(tmp_path: Path) -> None:
     """SPEC 2: the cache of the config gives back event destinations as they were."""
     for number, text in enumerate((CRM, ADS, EVERY_KEY, STREAM, HUB)):
@@ -506,7 +516,7 @@ MISTAKES = [
         "5: aggregation: expected exactly one of best_effort and configurable, found both",
     ),
     (EVENTS, "@aggregation: {best_effort: {max_age: 1h}}", "5: aggregation.best_effort.max_age: unknown key"),
-    (EVENTS, "@aggregation: {configurable: {max_age: 1h}}", "5: aggregation.configurable.max_profiles: is required"),
+    (EVENTS, "@aggregation: {configurable: {max_profiles: 0}}", "5: aggregation.configurable.max_profiles: '0' is not"),
     (
         EVENTS,
         "@aggregation: {configurable: {max_profiles: 3, max_age: soon}}",

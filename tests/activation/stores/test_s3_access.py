@@ -190,8 +190,8 @@ def test_destinations_are_listed(shop: BucketShop) -> None:
     shop.bucket("crm", activations=["one", "two"])
     shop.destination("later", mapping=["profile_id"])
     assert shop.ok("destinations", "list", "--json").json == [
-        {"id": "crm", "name": "crm", "url": f"s3://drop/{shop.prefix}/crm", "activations": 2},
-        {"id": "later", "name": "later", "url": "out/later", "activations": 0},
+        {"id": "crm", "name": "crm", "kind": "files", "url": f"s3://drop/{shop.prefix}/crm", "activations": 2},
+        {"id": "later", "name": "later", "kind": "files", "url": "out/later", "activations": 0},
     ]
 
 

@@ -120,8 +120,10 @@ class Case:
                 found.append((row, message))
             if message and self.remapped and message.trigger == {"attributes"}:
                 found.append((row, None))  # whose values are null before and now has nothing new; this is left open
-            if message is None and row.maybe and (unasked := self._message(profile, row, asked=True)):
-                found.append((row, unasked))  # an uncertain profile is always sent again, but a taken-out one never
+            # An uncertain profile is always sent again, but taken-out audiences never; who was refused is offered again,
+            # also where a resync alone had a reason.
+            if message is None and (row.maybe or row.tries) and (unasked := self._message(profile, row, asked=True)):
+                found.append((row, unasked))
             if message is not None and self._is_dead(row, message):
                 found += [(row, None), *([(row, message)] if self.resync else [])]
         return found
@@ -140,7 +142,7 @@ class Case:
                 {"membership", "consent"} if gone_forgotten else {"consent" if withdrawn else "membership"}
             )
             return self._withdrawal(profile, row, trigger) if row.holds and told else None
-        return self._change(profile, row)
+        return self._change(profile, row, asked=asked)
 
     def _exit_times(self, profile: str, place: Place, *, withdrawn: bool) -> Times:
         """X3d: the time of the exit, or the instant for a profile that is realized still."""
@@ -173,14 +175,14 @@ class Case:
         texts = profile_texts(self.setup, [values], shown, [], all_ids)
         return Message(trigger, told, exits=True, leaves=True, texts=texts)
 
-    def _change(self, profile: str, row: Row) -> Message | None:
+    def _change(self, profile: str, row: Row, *, asked: bool) -> Message | None:
         now = {place: found[profile] for place, found in self.desired.items() if profile in found}
         exits = {
             place: self._exit_times(profile, place, withdrawn=False)
             for place in self.setup.places
             if place in row.holds and place not in now
         }
-        trigger = self._trigger(profile, row, now, bool(exits))
+        trigger = self._trigger(profile, row, now, has_exits=bool(exits), asked=asked)
         if trigger is None:
             return None
         before = row.told or Told()
@@ -220,7 +222,9 @@ class Case:
         last = {each.target: row.told.values.get(each.target) for each in self.setup.mandatory}
         return [newest, newest | last]
 
-    def _trigger(self, profile: str, row: Row, now: Mapping[Place, datetime], has_exits: bool) -> frozenset[str] | None:
+    def _trigger(
+        self, profile: str, row: Row, now: Mapping[Place, datetime], *, has_exits: bool, asked: bool
+    ) -> frozenset[str] | None:
         """V3: why the profile is told of, of consent, membership, identity and attributes the first (V11)."""
         before = row.told.states if row.told else {}
         is_member = bool(now) or has_exits
@@ -230,8 +234,8 @@ class Case:
             found = "identity"
         elif is_member and row.told and "attributes" in self.setup.triggers and row.told.values != self.values(profile):
             found = "attributes"
-        elif is_member and (row.maybe or self.resync):
-            return frozenset({"membership", "identity", "attributes"})
+        elif is_member and (row.maybe or self.resync or asked):
+            return frozenset({"membership", "identity", "attributes", "resync"})
         else:
             return None
         return frozenset({"membership", "identity", "attributes"} if row.maybe else {found})

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from support.message_model.case import Case
-from support.message_model.words import EMPTY, Group, Message, Row, Setup, Told
+from support.message_model.words import EMPTY, Group, Message, Place, Row, Setup, Told
 from support.model.memberships import from_feed, overridden
 from support.model.shop import Shop
 from support.model.words import EXITED, REALIZED, Column, Identity, Memberships, Snapshot
@@ -158,6 +158,6 @@ def after_group(row: Row, message: Message, group: Group, outcome: str) -> Seque
     return row.refused_with(told) if outcome == REFUSED else [row]
 
 
-def _differs(maybe: Told, told: Told) -> bool:
-    """Whether something that may have been told is not settled yet by what was accepted since."""
-    return any(told.states.get(place) != state for place, state in maybe.states.items())
+def _differs(maybe: Told, told: Told, settled: Place) -> bool:
+    """Whether something that may have been told is not settled by what was accepted since of one audience."""
+    return any(told.states.get(place) != state for place, state in maybe.states.items() if place != settled)
