@@ -78,7 +78,8 @@ def with_differences(looked: pl.DataFrame, mapped: Sequence[int], kept: Iterable
         if not name.startswith(UNMAPPED)
     )
     differs = pl.any_horizontal(*values, pl.lit(value=False)).alias(KEPT_DIFFERS)
-    named = pl.DataFrame(others).select(pl.any_horizontal(pl.all()).alias(HELD_DIFFERS)) if others else pl.DataFrame()
+    others = others or [pl.Series("nobody", [False]).new_from_index(0, looked.height)]
+    named = pl.DataFrame(others).select(pl.any_horizontal(pl.all()).alias(HELD_DIFFERS))
     return pl.concat([looked.drop(HELD_DIFFERS).with_columns(differs), named], how="horizontal")
 
 
