@@ -112,9 +112,10 @@ def _lines(folder: Path) -> Iterator[tuple[Record, int]]:
 
 
 def damaged(folder: Path, what: str) -> str:
-    """The message of a damaged log: where, what, and the way out."""
-    shown = "/".join((*folder.parts[-5:], LOG))
-    return f"{shown}: {what}: the state is damaged; run `muster state repair`"
+    """The message about the damaged log in an outbox's folder: where, what, and the way out."""
+    shown, key = "/".join((*folder.parts[-5:], LOG)), "/".join(folder.parts[-3:-1])
+    remedy = f"run `muster state repair --drop-outbox {key}`; see `muster state check`"
+    return f"{shown}: {what}: the state is damaged; {remedy}"
 
 
 def _line(number: int, record: Record) -> bytes:
