@@ -110,7 +110,9 @@ def check_url(layers: Layers, url: str, targets: Sequence[str]) -> None:
     path = layers.origin("url") or ()
     for name in dict.fromkeys(names_in_url(url)):
         known = (*targets, *RESERVED)
-        if wrong := unknown_name(name, known):
+        if name == "request.id" and name not in targets:
+            layers.document.report(path, "{request.id} is given as a request is cut, after its url; use {run.id}")
+        elif wrong := unknown_name(name, known):
             layers.document.report(path, f"{{{name}}}: {wrong}")
 
 

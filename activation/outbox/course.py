@@ -181,14 +181,14 @@ class Course:
 
     def answered(self, piece: Piece, answer: Answer) -> bool:
         """Learn an answer; whether the piece is settled, so that it is not tried again."""
-        piece.meaning, piece.reason = answer.meaning, answer.reason
+        piece.meaning, piece.reason = answer.meaning if answer.sent else "unsent", answer.reason
         if answer.meaning == "accepted":
             self._accepted(piece, answer)
             return self._settled(piece) if not piece.entries else False
         if answer.meaning == "refused":
             self._refused(piece)
             return self._settled(piece)
-        if answer.meaning not in _NEVER_ARRIVED:
+        if piece.meaning not in _NEVER_ARRIVED:
             piece.is_uncertain = True
         elif not piece.is_uncertain:
             self._set(piece.entries, NOT_SENT)

@@ -354,6 +354,7 @@ MISTAKES = [
         "/profiles|/{audience.allias}",
         "2: url: {audience.allias}: there is no value 'audience.allias'; did you mean 'audience.alias'",
     ),
+    (REQUEST, "/profiles|/{request.id}", "2: url: {request.id} is given as a request is cut"),
     (CRM, "https://login|http://login", "4: auth.oauth2.token_url: is http:// to another machine"),
     (
         CRM,
