@@ -208,7 +208,7 @@ def _identifiers(i: int) -> dict[str, pl.Expr]:
     taken, given_up = _list(pl.col(of.taken(i))), _list(pl.col(of.given_up(i)))
     before, maybe = _list(_then(held(i))), _list(_then(maybe_held(i)))
     is_told_now = pl.col(is_told(i)).fill_null(value=False)
-    settled = is_told_now & pl.col(of.IS_ACCEPTED)
+    settled = is_told_now & pl.col(of.IS_ACCEPTED) & pl.col(of.IS_SETTLED)
     remaining = before.list.set_difference(given_up).list.set_union(taken)
     after = pl.when(settled).then(taken).otherwise(remaining).list.sort()
     unsettled = maybe.list.set_difference(given_up).list.set_difference(taken)
