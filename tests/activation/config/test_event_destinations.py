@@ -222,6 +222,26 @@ def test_kinds_of_auth(tmp_path: Path, written: str, auth: Auth) -> None:
     assert there(tmp_path, f"{EVENTS}auth: {{{written}}}\n", **SECRETS).auth == auth
 
 
+def test_when_and_request(tmp_path: Path) -> None:
+    """V6: when beside request gives kinds of change shapes of their own; written nearer, it replaces the request."""
+    both = EVENTS + "request: {all: 1}\nwhen: {exited: {gone: 1}}\n"
+    assert one(tmp_path / "both", both).request == {"": '{"all":1}', "exited": '{"gone":1}'}
+    nested = EVENTS + "request: {when: {realized: {in: 1}, exited: {gone: 1}}}\n"
+    assert one(tmp_path / "nested", nested).request == {"realized": '{"in":1}', "exited": '{"gone":1}'}
+    own = EVENTS + "preset: webhook\nwhen: {realized: {in: 1}, exited: {gone: 1}}\n"
+    assert one(tmp_path / "own", own).request == {"realized": '{"in":1}', "exited": '{"gone":1}'}
+
+
+def test_kinds_and_ids(tmp_path: Path) -> None:
+    """V1, SPEC 2: `kind: files` is the default, and an id is unique among destinations of all kinds."""
+    files = "kind: files\nurl: out\nformat: csv\nmapping: [email]\n"
+    workspace = load(tmp_path / "files", files)
+    assert (list(workspace.destinations), workspace.message_destinations) == (["x"], {})
+    found = messages(tmp_path / "twice", EVENTS + "id: Y\n", destinations__y=files)
+    clash = "the destination id 'y' differs only in letter case from 'Y', in destinations/x.yml"
+    assert found == [f"destinations/y.yml:1: {clash}; give one of them another id"]
+
+
 def test_scalars_in_requests_have_json_types(tmp_path: Path) -> None:
     """V6: what stands in the tree without quotes is a number, truth value or null if it looks like one."""
     tree = 'request: {a: 1, b: 1.5, c: true, d: null, e: "1", f: 007, g: 17:00, h: [~, text], i: "${CRM_ID}", j: ==x}'
