@@ -99,9 +99,10 @@ def _the_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[event_hub.Eve
 
 
 @pytest.fixture
-def hub(_the_hub: event_hub.EventHub) -> event_hub.EventHub:
+def hub(_the_hub: event_hub.EventHub, monkeypatch: pytest.MonkeyPatch) -> event_hub.EventHub:
     """An event hub with nothing in it, which accepts every batch until the test says otherwise."""
     _the_hub.reset()
+    event_hub.hurry(monkeypatch)
     return _the_hub
 
 

@@ -29,7 +29,6 @@ from muster.activation.upkeep.holding_sources import HoldingSource, holding_sour
 from muster.activation.upkeep.people import Found, Person, found
 
 log = logger("muster.forget")
-_OF_EXITS = {"", "exited"}  # the shapes of declared requests that tell exits (V6)
 
 
 @dataclass(frozen=True)
@@ -156,15 +155,14 @@ class _Exits:
         return "exit" if activation.status_mapped else "hand"
 
     def _sends_exits(self, baseline: MessageBaseline) -> bool:
-        """Whether messages to the place of delivered rows go on, and have a shape for exits (V2, V6)."""
+        """Whether messages to the place of delivered rows go on (V2)."""
         workspace = self._session.workspace
         activation = workspace.message_activation(baseline.key)
         if activation is None or not activation.enabled:
             return False
         schedule, place = activation.schedule, workspace.message_destinations[activation.destination].place_digest
         ends = schedule.end is not None and schedule.end <= self._session.at
-        has_exits = activation.payload == "profile" or not _OF_EXITS.isdisjoint(activation.request)
-        return has_exits and not ends and place in (None, baseline.place_digest)
+        return not ends and place in (None, baseline.place_digest)
 
 
 def _put(session: Session, after: Forgotten) -> None:

@@ -59,6 +59,22 @@ DropView = Annotated[
     list[str] | None,
     typer.Option("--drop-view", metavar="POLICY", help="Drop this merge policy's damaged views. Repeatable."),
 ]
+ResetBaseline = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reset-baseline",
+        metavar="DESTINATION/ACTIVATION",
+        help="Forget this activation's damaged delivered set. Repeatable.",
+    ),
+]
+DropOutbox = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--drop-outbox",
+        metavar="DESTINATION/ACTIVATION",
+        help="Send nothing more of this activation's damaged outbox. Repeatable.",
+    ),
+]
 RenewIds = Annotated[
     list[str] | None,
     typer.Option(
@@ -72,22 +88,8 @@ RenewIds = Annotated[
 @group.command()
 def repair(
     ctx: typer.Context,
-    reset_baseline: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--reset-baseline",
-            metavar="DESTINATION/ACTIVATION",
-            help="Forget this activation's damaged delivered set. Repeatable.",
-        ),
-    ] = None,
-    drop_outbox: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--drop-outbox",
-            metavar="DESTINATION/ACTIVATION",
-            help="Send nothing more of this activation's damaged outbox. Repeatable.",
-        ),
-    ] = None,
+    reset_baseline: ResetBaseline = None,
+    drop_outbox: DropOutbox = None,
     reevaluate: Reevaluate = None,
     forget: Forget = None,
     rebuild: Rebuild = None,

@@ -35,7 +35,7 @@ const BATCH = 0x80013700;
 const state = {};
 function reset() {
   // events: what lies in each partition; transfers: each in its order, with what was said to it; names: of the tokens that came
-  Object.assign(state, {events: {}, transfers: [], names: [], connections: 0, script: [], by: {}, attach: [], token: null, open: null, size: 1 << 20});
+  Object.assign(state, {events: {}, transfers: [], names: [], connections: 0, script: [], by: {}, refused: '', attach: [], token: null, open: null, size: 1 << 20});
 }
 reset();
 
@@ -86,7 +86,9 @@ function take(context) {
   const address = context.receiver.remote.attach.target.address.split('/');
   const partition = address.at(-2) === 'Partitions' ? address.at(-1) : '';
   const events = context.format === BATCH ? eventsIn(context.message) : [context.message.body.content.toString()];
-  const say = state.by[partition] || state.script.shift() || {};
+  const isRefused = state.refused && events.some(each => JSON.parse(each).id === state.refused);
+  const refusal = {say: 'reject', condition: 'com.microsoft:argument-error'};
+  const say = isRefused ? refusal : state.by[partition] || state.script.shift() || {};
   state.transfers.push({partition, events, said: say.say || 'accept'});
   if (!say.say || say.say === 'lose' || say.say === 'silence') (state.events[partition] ||= []).push(...events);
   if (say.say === 'reject') context.delivery.reject({condition: say.condition, description: say.description || '', info: types.wrap_map({})});

@@ -10,15 +10,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
-from azure.eventhub import _client_base
-from azure.eventhub._pyamqp import _connection
 from support import servers
 from support.event_hub import HUB, KEY, TOKEN, VARIABLE, EventHub
 
@@ -34,14 +31,6 @@ PEOPLE = [f"p{number}" for number in range(40)]
 ONE = {
     place: next(each for each in PEOPLE if partition_of(each, 4) == place) for place in range(4)
 }  # of each partition
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client sleeps for half a second while it opens a link: here a tenth of that."""
-    quick = SimpleNamespace(time=time.time, sleep=lambda seconds: time.sleep(seconds / 10))
-    for module in (_client_base, _connection):
-        monkeypatch.setattr(module, "time", quick)
 
 
 @pytest.fixture

@@ -155,6 +155,7 @@ def test_a_restored_outbox_is_uncertain(tmp_path: Path) -> None:
     answered = {person for outgoing in first.sent[:-1] for person in persons_in(outgoing)}
     assert {person for person, outcome in outcomes.items() if outcome == "accepted"} == answered
     assert {*outcomes.values()} == {"accepted", "uncertain"}
+    assert (settle(restored).messages, settle(restored).requests) == (60, 30)
 
 
 def test_a_log_may_be_cut_anywhere(tmp_path: Path) -> None:
@@ -352,7 +353,7 @@ def test_excerpts_are_shown_and_never_logged(tmp_path: Path, caplog: pytest.LogC
     """V12: what a receiver answers is shown where somebody asks for it, and is in no log and no file of the state."""
     shown = []
     outbox = written(tmp_path, _pairs(1))
-    answer = Answer("refused", "422", excerpt="no such person")
+    answer = Answer("refused", "422", look=lambda: "no such person")
     send_outbox(outbox, FakeEndpoint(lambda *_: answer), ONE, show=shown.append, clock=FakeClock())
     assert any("no such person" in line for line in shown)
     assert "no such person" not in caplog.text
