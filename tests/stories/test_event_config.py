@@ -167,6 +167,8 @@ def test_messages_tell_no_audience_that_a_policy_forbids(tmp_path: Path, receive
     place.ok("run", *AT)
     (request,) = receiver.requests
     assert [sorted(each["segmentMembership"]["ups"]) for each in request.json] == [["all", "known"]] * 2
+    assert place.ok("runs", "show", "api/all", "--json").json["governance"]["untold_audiences"] == ["sick"]
+    assert "untold audiences       sick" in place.ok("runs", "show", "api/all").out
 
 
 def test_a_violated_policy_stops_messages(tmp_path: Path, receiver: Receiver) -> None:
