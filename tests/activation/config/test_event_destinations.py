@@ -328,12 +328,13 @@ def test_a_missing_variable_stops_its_destination_alone(tmp_path: Path, text: st
 def test_all_mistakes_together(tmp_path: Path) -> None:
     """SPEC 10: every mistake of all files is reported, by file and line."""
     text = EVENTS.replace("audiences: [loyal]", "audiences: [loyall], export: full, schedul: each_run") + "tries: 3\n"
+    kinds = "expected files, http, kinesis, event_hubs"
     assert messages(tmp_path, text, destinations__y="kind: htp\nurl: x\n") == [
         "4: activations[0].audiences[0]: unknown audience 'loyall'; did you mean 'loyal'?",
         "4: activations[0].export: is for destinations of files, and this one takes messages",
         "4: activations[0].schedul: unknown key; did you mean 'schedule'?",
         "5: tries: unknown key; did you mean 'retries' or 'triggers'?",
-        "destinations/y.yml:1: kind: 'htp' is not a kind of destination; expected files, http, kinesis, event_hubs",
+        f"destinations/y.yml:1: kind: 'htp' is not a kind of destination; {kinds}; did you mean 'http'?",
     ]
 
 
