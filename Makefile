@@ -54,7 +54,7 @@ test-oldest: .venv/.installed-dev .venv/.servers  ## run the tests with the olde
 
 soak: .venv/.installed-dev .venv/.servers  ## many more random histories, kills and spoiled inputs than the tests have; takes an hour or two
 	@MUSTER_SOAK=$(SOAK) $(BIN)/python -m pytest $(PYTEST_ARGS) -rP tests/crashes/test_kills.py tests/crashes/test_s3_kills.py tests/crashes/test_source_kills.py tests/crashes/test_overlap.py tests/crashes/test_message_kills.py tests/crashes/test_outbox_kills.py tests/stories/test_fuzz.py tests/stories/test_canaries.py tests/crashes/test_sftp_kills.py
-	@MUSTER_SOAK=$(SOAK) $(BIN)/python -m pytest $(PYTEST_ARGS) tests/histories/test_replayed_histories.py tests/histories/test_against_model.py tests/histories/test_source_worlds.py tests/histories/test_message_worlds.py
+	@MUSTER_SOAK=$(SOAK) $(BIN)/python -m pytest $(PYTEST_ARGS) tests/histories/test_replayed_histories.py tests/histories/test_against_model.py tests/histories/test_source_worlds.py tests/histories/test_message_worlds.py tests/activation/outbox/test_random_courses.py
 
 lint: .venv/.installed-dev  ## check style, formatting and types; changes nothing
 	@$(BIN)/ruff check .

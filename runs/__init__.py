@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from muster.activation.profiles.freshness import InputAge
     from muster.activation.redelivery.redeliver import Redelivered
     from muster.activation.redelivery.remake import Remade
+    from muster.activation.redelivery.resend import Resent
     from muster.activation.system.os_errors import system_message
     from muster.activation.upkeep.backup import Backup
     from muster.activation.upkeep.erasing import HeldByRun
@@ -164,6 +165,7 @@ _HOMES = {
     "muster.activation.profiles.freshness": "InputAge",
     "muster.activation.redelivery.redeliver": "Redelivered",
     "muster.activation.redelivery.remake": "Remade",
+    "muster.activation.redelivery.resend": "Resent",
     "muster.activation.system.os_errors": "system_message",
     "muster.activation.upkeep.backup": "Backup",
     "muster.activation.upkeep.erasing": "HeldByRun",
@@ -285,6 +287,7 @@ __all__ = [
     "Repair",
     "Repaired",
     "Report",
+    "Resent",
     "Restored",
     "Retried",
     "Rewound",

@@ -8,7 +8,7 @@ from muster.activation.errors import InputError
 from muster.activation.model.history import Run
 from muster.activation.model.log import logger
 from muster.activation.state.ledger import runs_table
-from muster.runs.history import find_run
+from muster.runs.history import find_run, newest_delivered
 from muster.runs.opening import OpenWorkspace
 from muster.runs.sessions import read
 
@@ -36,12 +36,13 @@ def verify(
 
 def _checked(session: "Session", runs: Sequence[Run]) -> tuple["CheckedRun", ...]:
     from muster.activation.audit.verify import Holders, check_run
+    from muster.activation.audit.verify_messages import check_messages
 
     holders, checked = Holders(session.ledger), []
     for done, run in enumerate(runs):
         step = {"done": done, "of": len(runs), "step": f"verifying {run.key}"}
         log.info("verifying run %s of %s", run.run_id, run.key, extra=step)
-        checked.append(check_run(run, session, holders))
+        checked.append(check_run(run, session, holders) if run.audiences is None else check_messages(run, session))
     return tuple(checked)
 
 
@@ -55,9 +56,9 @@ def _chosen(session: "Session", run_ids: Sequence[str], *, everything: bool) -> 
             }.values()
         )
     if everything:
-        return [run for run in runs_table.find(ledger, superseded=False) if run.status == "succeeded"]
-    activations = session.workspace.activations
-    return [run for each in activations for run in runs_table.succeeded(ledger, each.destination, each.id, limit=1)]
+        return [run for run in runs_table.find(ledger, superseded=False) if run.status == "succeeded" or run.messages]
+    activations = session.workspace.all_activations
+    return [run for each in activations for run in newest_delivered(ledger, each.key)]
 
 
 def reconcile(workspace: OpenWorkspace, activation: str, *, now: datetime) -> "Reconciled":

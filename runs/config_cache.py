@@ -214,7 +214,7 @@ def _modules(folder: str | Path) -> Iterator[bytes]:
     """The fingerprints of all modules in a folder and below; without ``pathlib``, which takes three times as long."""
     with os.scandir(folder) as found:
         for each in found:
-            if each.name.endswith(".py"):
+            if each.name.endswith((".py", ".yml")):  # presets of requests are YAML
                 yield _fingerprint(each.path, each.stat())
             elif each.is_dir() and each.name != "__pycache__":
                 yield from _modules(each.path)

@@ -121,7 +121,7 @@ def _checked_messages(config: Workspace, names: Sequence[str], *, send_test: boo
 
 def _shown(destination: MessageDestination) -> str:
     """Where messages go, without credentials."""
-    return destination.shown_url or destination.place
+    return destination.shown_url or destination.shown_place
 
 
 def _checked(config: Workspace, chosen: Sequence[Destination]) -> tuple[CheckedDestination, ...]:

@@ -220,7 +220,7 @@ def find_run(ledger: Ledger, config: Workspace, run_id: str, *, delivered: bool 
 def _newest_run(ledger: Ledger, config: Workspace, key: str, *, delivered: bool) -> Run:
     """The newest run of an activation; slots that a rewind took back, and those that none was tried for, come last."""
     if delivered:
-        found = runs_table.succeeded(ledger, *key.split("/", 1), limit=1)
+        found = newest_delivered(ledger, key)
     else:
         found = (
             runs_table.find(ledger, activation=key, superseded=False, rewound=False, limit=1)
@@ -232,6 +232,18 @@ def _newest_run(ledger: Ledger, config: Workspace, key: str, *, delivered: bool)
             _check_known(ledger, config, key)
         raise RefusedError(f"{key} has no run{' that delivered' * delivered} yet; see `muster runs list`")
     return found[0]
+
+
+def newest_delivered(ledger: Ledger, key: str) -> list[Run]:
+    """The last run of an activation that delivered files or sent messages, if there is one.
+
+    A run that sent messages may have failed in the end: what was accepted until then counts (V2).
+    """
+    succeeded = runs_table.succeeded(ledger, *key.split("/", 1), limit=1)
+    if succeeded and succeeded[0].audiences is None:
+        return succeeded
+    sent = [each for each in runs_table.find(ledger, activation=key, superseded=False) if each.messages]
+    return sorted(sent, key=lambda each: (each.finished_at or each.scheduled_time, each.run_id))[-1:]
 
 
 def list_audiences(workspace: OpenWorkspace) -> tuple[AudienceSummary, ...]:

@@ -72,11 +72,11 @@ def _refused_by(run: Run, state: "State") -> "pl.Series | None":
 
 def _offer_again(baseline: MessageBaseline, people: "pl.Series | None", locked: "LockedWorkspace") -> None:
     """Let the rows of these profiles, or of all, be due in spite of refusals."""
-    from muster.activation.profile_changes.rows_after import without_refusals
+    from muster.activation.profile_changes.rows_after import due_again
 
     ledger, state = locked.ledger, locked.state()
     file = state_paths.rewritten_file(baseline.stored.file, named_files.paths(ledger))
-    after = without_refusals(state, file, baseline, people)
+    after = due_again(state, file, baseline, people)
     with ledger.transaction():
         message_baselines_table.put(ledger, after)
         looks_table.delete(ledger, baseline.destination, baseline.activation)

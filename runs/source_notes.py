@@ -51,14 +51,15 @@ def _ids_without_key(workspace: Workspace) -> Iterator[str]:
 def _mixed_destinations(workspace: Workspace) -> Iterator[str]:
     """A note for each destination that gets profiles of several merge policies, whose ids have nothing in common."""
     keys: dict[str, dict[str, list[str]]] = {}
-    for each in workspace.activations:
-        if each.enabled and each.audience in workspace.audiences:
-            policy = workspace.audiences[each.audience].merge_policy
+    for each in workspace.all_activations:
+        policy = workspace.merge_policy_of(each)
+        if each.enabled and policy is not None:
             keys.setdefault(each.destination, {}).setdefault(policy, []).append(each.key)
     for destination, policies in keys.items():
         if len(policies) > 1:
             named = several([f"{policy!r} ({first_names(names, 3)})" for policy, names in sorted(policies.items())])
-            where = workspace.destinations[destination].location.file
+            found = workspace.destinations.get(destination) or workspace.message_destinations[destination]
+            where = found.location.file
             yield (
                 f"{where}: its activations are of the merge policies {named}: one person has "
                 f"another profile id in each, and may be two people for the receiver"
@@ -68,9 +69,10 @@ def _mixed_destinations(workspace: Workspace) -> Iterator[str]:
 def _unread_answers(workspace: Workspace) -> Iterator[str]:
     """A note for each consent policy of which no source counts for an activation, so that nobody has an answer (G4)."""
     keys: dict[tuple[str, str], list[str]] = {}
-    for each in workspace.activations:
-        if each.enabled and each.audience in workspace.audiences:
-            merge_policy = workspace.merge_policies[workspace.audiences[each.audience].merge_policy]
+    for each in workspace.all_activations:
+        merged_by = workspace.merge_policy_of(each)
+        if each.enabled and merged_by is not None:
+            merge_policy = workspace.merge_policies[merged_by]
             read = {source.id for source in record_sources(merge_policy, workspace.sources)}
             for policy in consent_policies(each, workspace):
                 if policy.consent_from and read.isdisjoint(policy.consent_from):

@@ -99,6 +99,8 @@ def due(
     if not owed:
         return None
     newest = max(owed)
+    if schedule.kind == "each_run":  # a command misses no slot: a failed one stays what it is (V1, V2)
+        return Due(newest)
     return Due(newest, superseded_count=len(owed) - 1, superseded_slot=max(owed - {newest}, default=None))
 
 

@@ -22,7 +22,7 @@ from muster.activation.system.os_errors import system_message
 from muster.activation.wording import counted
 
 Result = Literal["intact", "replaced", "differs", "not_delivered"]
-What = Literal["missing", "unreadable", "size", "checksum", "header", "rows", "manifest"]
+What = Literal["missing", "unreadable", "size", "checksum", "header", "rows", "manifest", "answers", "bodies"]
 _NOT_PARSED = "only size and checksum were compared:"
 _MANIFEST_MARGIN = 1 << 20  # bytes of a manifest that are read beyond those expected
 
@@ -48,23 +48,24 @@ class Checked:
 
 @dataclass(frozen=True)
 class CheckedRun:
-    """One run with the comparisons of its files and its manifest."""
+    """One run with the comparisons of its files and its manifest, or of its messages."""
 
     run: Run
     files: tuple[Checked, ...] = ()
     manifest: Checked | None = None
+    messages: Checked | None = None  # of a run that sent messages: what is kept of them
 
     @property
     def parts(self) -> tuple[Checked, ...]:
-        """The comparisons of all files and, if there is one, of the manifest."""
-        return (*self.files, *([self.manifest] if self.manifest else []))
+        """The comparisons of all files and, if there are any, of the manifest and the messages."""
+        return (*self.files, *(each for each in (self.manifest, self.messages) if each))
 
     @property
     def result(self) -> Result:
-        """The worst result of the run's files and manifest: ``differs``, then ``replaced``, then ``intact``."""
-        if self.run.status != "succeeded":
-            return "not_delivered"
+        """The worst result of the run's parts: ``differs``, then ``replaced``, then ``intact``."""
         found = {part.result for part in self.parts}
+        if self.run.status != "succeeded" and not (self.messages and (self.run.messages or "differs" in found)):
+            return "not_delivered"
         return "differs" if "differs" in found else "replaced" if "replaced" in found else "intact"
 
 

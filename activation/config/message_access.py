@@ -24,16 +24,19 @@ from muster.activation.config.message_models import (
 )
 from muster.activation.config.message_values import is_open
 from muster.activation.config.scalars import listed
-from muster.activation.config.yaml_reader import Document, KeyPath, Scalar
+from muster.activation.config.variables import expand
+from muster.activation.config.yaml_reader import Document, KeyPath, Scalar, Tree
+from muster.activation.endpoints.event_hubs.kind import host_of
 from muster.activation.endpoints.kinds import KINDS
 from muster.activation.model.messages import Auth, MessageDestination, MessageKind, Rate, Tls
+from muster.activation.model.redaction import RecordingEnviron, redact
 from muster.activation.stores import urls
 
 _AUTH_KINDS = ("bearer_env", "header", "basic", "query", "oauth2")
 _VERSION = re.compile(r"v[0-9]+(?:\.[0-9]+)*(?:(?:alpha|beta|rc)[0-9]*)?", re.IGNORECASE)
+_OF_A_PLACE = (URL, ("place",), ("stream",), ("namespace",), ("hub",), CONNECTION)
 _PORTS = {"http": 80, "https": 443}
 _REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")  # where the client of Kinesis looks for a region
-_SERVICE_BUS = "servicebus.windows.net"
 
 
 def build_receiver(
@@ -44,17 +47,20 @@ def build_receiver(
     The variables that it names are looked up; a missing one is reported in the document's ``unset``.
     """
     document, model = layers.document, layers.destination
+    _check_installed(document, kind)
     url, connection = _url(layers), _connection(document, model, kind, environ)
     auth, tls = _auth(layers, environ), _tls(layers)
     if isinstance(model, HttpModel):
         _check_open(layers, url, auth)
     unset = document.unset_below(*NEEDED_TO_SEND)
+    place = model.place or _place(document, model, url, connection, environ)
     rate = layers.get("rate")
     return MessageDestination(
         id=destination_id,
         name=model.name or destination_id,
         kind=kind,
-        place=model.place or _place(document, model, url, connection, environ),
+        place=place,
+        shown_place=redact(place, _values_in_place(document, environ)),
         url=url,
         settings=_settings(model),
         connection=connection,
@@ -69,6 +75,14 @@ def build_receiver(
         shown_url=_shown(layers, model),
         marketing_actions=actions,
     )
+
+
+def _check_installed(document: Document, kind: MessageKind) -> None:
+    """Check that what the client of a kind needs is installed."""
+    lacking = next((module for module in KINDS[kind].needs if not urls.is_installed(module)), None)
+    if lacking:
+        remedy = f'pip install "muster-activation[{KINDS[kind].extra}]"'
+        document.report(("kind",), f"{kind} cannot be used: {lacking} is not installed; {remedy}")
 
 
 def _url(layers: Layers) -> str:
@@ -122,10 +136,25 @@ def _place(
         endpoint = connection.get("endpoint", "").rstrip("/").lower()
         return f"kinesis:{model.stream}|{region}|{endpoint}"
     if isinstance(model, EventHubsModel):
-        namespace = (model.namespace or "").lower()
-        host = namespace if "." in namespace else f"{namespace}.{_SERVICE_BUS}"
-        return f"event_hubs:{host}/{(model.hub or '').lower()}"
+        return f"event_hubs:{host_of(model.namespace or '').lower()}/{(model.hub or '').lower()}"
     return place_of_url(url) if url else ""
+
+
+def _values_in_place(document: Document, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables whose values are in the place, which may be secrets: those of the keys that it is made of."""
+    used = RecordingEnviron(environ)
+    for path in _OF_A_PLACE:
+        for value in _scalars(document.at(path)):
+            expand(value.written, used)
+    return used.used
+
+
+def _scalars(tree: Tree) -> Iterator[Scalar]:
+    if isinstance(tree, dict):
+        for below in tree.values():
+            yield from _scalars(below)
+    elif isinstance(tree, Scalar):
+        yield tree
 
 
 def place_of_url(url: str) -> str:

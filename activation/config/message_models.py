@@ -131,7 +131,9 @@ class BestEffortModel(Model):
 class ConfigurableModel(Model):
     """``configurable:`` of ``aggregation`` (V7)."""
 
-    max_profiles: Count
+    usual_keys = ("max_profiles",)
+
+    max_profiles: Count = None
     max_bytes: Size = None
     max_age: Wait = None
     key: Annotated[list[AggregationKeyWord] | None, BeforeValidator(spell_out_list)] = None

@@ -40,7 +40,8 @@ def build_aggregation(layers: Layers, *, is_http: bool, is_declared: bool, has_n
         message = "'namespace' needs a column of identities, such as {source: identity_map.Email, target: EMAIL}"
         layers.report("aggregation", message, "configurable", "key")
     waited = {} if written.max_age is None else {"max_age": written.max_age}
-    return Aggregation("configurable", written.max_profiles, written.max_bytes, key=key, **waited)
+    most = written.max_profiles or default.max_profiles
+    return Aggregation("configurable", most, written.max_bytes, key=key, **waited)
 
 
 def build_method(layers: Layers) -> dict[str, str]:

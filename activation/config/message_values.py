@@ -24,7 +24,7 @@ _PERIOD = re.compile(r"([0-9]{1,4}) ?(s|m|h)")
 _LONGEST_PERIOD = 86_400  # seconds
 _MOST_IN_FLIGHT = 256
 _STREAM = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_NAMESPACE = re.compile(r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9.-]{1,190})?")
+_NAMESPACE = re.compile(r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9.-]{1,190})?(?::[0-9]{1,5})?")
 _HUB = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,254}[A-Za-z0-9])?")
 LEAST_BYTES = 1_000  # of ``max_bytes``: less holds no message
 

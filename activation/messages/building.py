@@ -10,13 +10,12 @@ from muster.activation.endpoints.protocol import Limits
 from muster.activation.frames import engine
 from muster.activation.messages.entries import EntryMaker, value_fields
 from muster.activation.messages.identity_maps import IDENTITY_MAP, identity_maps
-from muster.activation.messages.packing import REFUSED_AS, Packed, Packer, limits_of
+from muster.activation.messages.packing import Packed, Packer, limits_of
 from muster.activation.messages.people_in_parts import PART, Tellable, people_in_parts
 from muster.activation.messages.profile_objects import profile_object
 from muster.activation.messages.rendered import Renderer
 from muster.activation.messages.requests import (
     ENTRY_TYPES,
-    IS_TOO_LARGE,
     PERSON,
     PHASE,
     REQUEST,
@@ -159,7 +158,6 @@ class _Building:
         first = entries.unique(REQUEST, keep="first", maintain_order=True)
         requests = first.with_columns(
             pl.lit(phase, pl.UInt8).alias(PHASE),
-            pl.col(REFUSED_AS).is_not_null().alias(IS_TOO_LARGE),
             *(pl.col(name).fill_null("") for name in (URL, *parts) if name in first.columns),
         )
         self._next += requests.height

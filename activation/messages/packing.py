@@ -17,7 +17,9 @@ from muster.activation.messages.rendered import SHAPE
 from muster.activation.messages.requests import (
     AUDIENCE,
     IS_EXIT,
+    NO_URL,
     PERSON,
+    REFUSED_AS,
     REQUEST,
     REQUEST_ID,
     TOO_LARGE,
@@ -29,8 +31,6 @@ from muster.activation.messages.requests import (
 from muster.activation.model.messages import Aggregation
 from muster.activation.profile_changes.people import PENDING_SINCE
 
-REFUSED_AS = "refused_as"  # why an entry is refused unsent; else null
-NO_URL = "no_value_in_url"  # the reason of an entry without a value for a placeholder of the url (V6)
 HEAD, SIZE = "head", "size"  # bytes of the constant parts and of an entry's texts: of a body head + sizes
 HTTP_DEFAULT = Limits(entries=100, bytes=1_000_000)
 _LARGEST_NUMBER = 10**9

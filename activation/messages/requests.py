@@ -10,7 +10,8 @@ request         UInt32: ascending from 0, in the order of sending
 phase           UInt8: every request of a lower phase is answered before the first of a higher one is sent (V9)
                 phases ascend with requests
 method          String; url String: with values filled in, without what authentication adds; empty for streams
-is_too_large    Boolean: the request has one entry that is larger than the service takes alone: it is refused unsent
+refused_as      String: the reason for which the request, of one entry, is refused unsent: it is larger than the service
+                takes (``TOO_LARGE``), or its url lacks a value (``NO_URL``); null for one that is sent
 part(k)         String: the constant parts, from place 0 to the number of lists, of the requests with the most lists;
                 empty behind the last part of others; streams have none
 
@@ -30,9 +31,9 @@ from dataclasses import dataclass
 import polars as pl
 
 REQUEST_ID = "\x00"
-REQUEST, PHASE, METHOD, URL, IS_TOO_LARGE = "request", "phase", "method", "url", "is_too_large"
+REQUEST, PHASE, METHOD, URL, REFUSED_AS = "request", "phase", "method", "url", "refused_as"
 PART_PREFIX, TEXT_PREFIX = "part:", "text:"
-TOO_LARGE = "too_large"  # the reason of entries that are refused unsent (V7)
+TOO_LARGE, NO_URL = "too_large", "no_value_in_url"  # reasons of requests that are refused unsent (V7, V6)
 PERSON, AUDIENCE, IS_EXIT, IDENTIFIERS = "person", "audience", "is_exit", "identifiers"
 ENTRY_TYPES = {
     REQUEST: pl.UInt32(),
@@ -47,7 +48,7 @@ REQUEST_TYPES = {
     PHASE: pl.UInt8(),
     METHOD: pl.String(),
     URL: pl.String(),
-    IS_TOO_LARGE: pl.Boolean(),
+    REFUSED_AS: pl.String(),
 }
 
 

@@ -152,7 +152,10 @@ class MessageDestination:
     id: str
     name: str
     kind: MessageKind
-    place: str  # what identifies the receiver, without credentials (X9, V2); empty while a variable of it is missing
+    # What identifies the receiver, without credentials (X9, V2); empty while a variable of it is missing. Values of
+    # variables are in it: show and store ``shown_place``.
+    place: str
+    shown_place: str = ""  # the place with names of variables instead of their values
     url: str = ""  # of kind http, with placeholders; may hold credentials: never print or store it
     settings: Mapping[str, str] = field(default_factory=dict)  # keys of the kind: ``stream``, ``hub``, ``transport``
     connection: Mapping[str, str] = field(default_factory=dict)  # keys that end in ``_env`` name environment variables

@@ -7,7 +7,7 @@ A line is the checksum of its number and its record, and the record as JSON:
 {"outbox": "<run>.<comparison>"}                        the first one
 {"noted": ["0-7", "12.0"], "boot": "5d8e..."}           may have been sent from here on; ``12.0``: a half of request 12
 {"sending": "3"}                                        is being sent
-{"answered": "3", "meaning": "accepted", "reason": "", "refused": {"4": "422"}, "again": [], "refused_count": 0}
+{"answered": "3", "meaning": "accepted", "reason": "", "refused": {"4": "422"}, ...}
 
 A last line that is torn counts as not written: a power cut came first. Any other damage is an error. While the machine
 has not been started anew since a note, no record is lost: what was noted and never ``sending`` was never sent.
@@ -68,6 +68,7 @@ def answered(request_id: str, answer: Answer) -> Record:
         "refused": {str(position): reason for position, reason in answer.refused.items()},
         "again": list(answer.again),
         "refused_count": answer.refused_count,
+        "sent": answer.sent,
     }
 
 
@@ -75,7 +76,7 @@ def answer_in(record: Record) -> Answer:
     """The answer that a record tells of."""
     refused = {int(position): reason for position, reason in record["refused"].items()}
     again = tuple(record["again"])
-    return Answer(record["meaning"], record["reason"], refused, again, record["refused_count"])
+    return Answer(record["meaning"], record["reason"], refused, again, record["refused_count"], sent=record["sent"])
 
 
 def read(folder: Path, outbox: str) -> Iterator[Record]:
@@ -111,9 +112,10 @@ def _lines(folder: Path) -> Iterator[tuple[Record, int]]:
 
 
 def damaged(folder: Path, what: str) -> str:
-    """The message of a damaged log: where, what, and the way out."""
-    shown = "/".join((*folder.parts[-5:], LOG))
-    return f"{shown}: {what}: the state is damaged; run `muster state repair`"
+    """The message about the damaged log in an outbox's folder: where, what, and the way out."""
+    shown, key = "/".join((*folder.parts[-5:], LOG)), "/".join(folder.parts[-3:-1])
+    remedy = f"run `muster state repair --drop-outbox {key}`; see `muster state check`"
+    return f"{shown}: {what}: the state is damaged; {remedy}"
 
 
 def _line(number: int, record: Record) -> bytes:

@@ -43,14 +43,14 @@ def digest_of_bodies(batches: Iterable[Batch], each: Callable[[Body], None] | No
         if batch.requests.is_empty():
             continue
         frame = engine.collect_inside(bodies_of(batch))
-        is_stream = not frame[columns.METHOD].str.len_bytes().any()
+        is_stream = not (frame[columns.METHOD] != "").any()
         records = _records(batch) if is_stream and each else {}
         for row in frame.iter_rows(named=True):
             body = row[BODY].encode()
             digest.update(body)
             if each:
                 number = row[columns.REQUEST]
-                told = (number, row[columns.METHOD], row[columns.URL], row[ENTRIES], not row[columns.IS_TOO_LARGE])
+                told = (number, row[columns.METHOD], row[columns.URL], row[ENTRIES], row[columns.REFUSED_AS] is None)
                 each(Body(*told, body, records.get(number, ())))
     return digest.hexdigest()
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from muster.activation.endpoints.protocol import Answer
-from muster.activation.messages.requests import TOO_LARGE
 from muster.activation.outbox.reading import Outbox, Stored
 from muster.activation.wording import counted
 
@@ -68,7 +67,7 @@ class Course:
 
     def __post_init__(self) -> None:
         self.codes = bytearray(self.outbox.entry_count)
-        self.too_large = 0  # entries that were refused unsent
+        self.refused_unsent = 0  # entries
         self._noted = bytearray(self.outbox.request_count)
 
     # What the log tells after a kill
@@ -157,9 +156,9 @@ class Course:
             if self._noted[number]:
                 continue
             piece = self._request(number)
-            if piece.stored.is_too_large:
-                self._refuse(piece.entries, TOO_LARGE)
-                self.too_large += len(piece.entries)
+            if piece.stored.refused_as:
+                self._refuse(piece.entries, piece.stored.refused_as)
+                self.refused_unsent += len(piece.entries)
             else:
                 self._note_request(number)
                 taken.append(piece)
@@ -182,14 +181,14 @@ class Course:
 
     def answered(self, piece: Piece, answer: Answer) -> bool:
         """Learn an answer; whether the piece is settled, so that it is not tried again."""
-        piece.meaning, piece.reason = answer.meaning, answer.reason
+        piece.meaning, piece.reason = answer.meaning if answer.sent else "unsent", answer.reason
         if answer.meaning == "accepted":
             self._accepted(piece, answer)
             return self._settled(piece) if not piece.entries else False
         if answer.meaning == "refused":
             self._refused(piece)
             return self._settled(piece)
-        if answer.meaning not in _NEVER_ARRIVED:
+        if piece.meaning not in _NEVER_ARRIVED:
             piece.is_uncertain = True
         elif not piece.is_uncertain:
             self._set(piece.entries, NOT_SENT)

@@ -39,7 +39,7 @@ class Stored:
     phase: int
     method: str
     url: str
-    is_too_large: bool
+    refused_as: str | None  # the reason for which the request is refused unsent
     at: int
     size: int
     part_sizes: tuple[int, ...]
@@ -181,7 +181,7 @@ class Outbox:
             phase=row[columns.PHASE],
             method=row[columns.METHOD],
             url=row[columns.URL],
-            is_too_large=row[columns.IS_TOO_LARGE],
+            refused_as=row[columns.REFUSED_AS],
             at=row[AT],
             size=row[SIZE],
             part_sizes=tuple(row[PART_SIZES]),

@@ -221,14 +221,11 @@ class _Sending:
     def _not_before(self, request_id: str, answer: Answer, tries: int) -> float:
         """When a piece is tried again; where it is not, the run ends."""
         if answer.meaning == "fatal":
-            self._fail(f"the receiver answered {answer.reason}: nothing more was sent, and the rest stays due")
+            self._fail(f"{_said(answer)}: nothing more was sent, and the rest stays due")
         elif tries > self.pace.retries:
-            self._fail(f"a request failed in {counted(tries, 'try', 'tries')}: {answer.reason}; the rest stays due")
+            self._fail(f"{_said(answer)}, in {counted(tries, 'try', 'tries')} of a request; the rest stays due")
         elif (answer.retry_after or 0) > LONGEST_WISH:
-            self._fail(
-                f"the receiver answered {answer.reason} and asked to wait {answer.retry_after:,.0f} seconds; "
-                "the rest stays due"
-            )
+            self._fail(f"{_said(answer)}, and asked to wait {answer.retry_after:,.0f} seconds; the rest stays due")
         now = self.clock.seconds()
         again = now + (pause_after(tries, request_id) if answer.retry_after is None else answer.retry_after)
         if answer.meaning == "throttled" or answer.retry_after is not None:
@@ -243,6 +240,11 @@ class _Sending:
             log.info("request %s: %s %s", request_id, answer.meaning, answer.reason)
             if self.show and answer.excerpt:
                 self.show(f"request {request_id}: {answer.meaning} {answer.reason}: {answer.excerpt}")
+
+
+def _said(answer: Answer) -> str:
+    """What went wrong, for the run's error: a status with who said it, any other reason as it is."""
+    return f"the receiver answered {answer.reason}" if answer.reason.isdecimal() else answer.reason
 
 
 @dataclass

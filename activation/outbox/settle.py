@@ -61,12 +61,15 @@ def outcomes_of(course: Course) -> Outcomes:
     outbox, answers = course.outbox, course.answers()
     meant = _OF_TEMPLATE if course.is_template else _OF_RESTORED if outbox.is_restored else _OUTCOMES
     outcome = pl.Series(OUTCOME, list(course.codes), dtype=pl.UInt8).replace_strict(meant, return_dtype=OUTCOME_TYPE)
-    sent = len(course.codes) - course.codes.count(NOT_SENT) - course.too_large
+    messages = len(course.codes) - course.codes.count(NOT_SENT) - course.refused_unsent
+    requests = sum(number for meaning, number in answers.items() if meaning not in _NOT_SENT)
+    if outbox.is_restored:  # all may have been sent
+        messages, requests = outbox.entry_count, max(requests, outbox.request_count)
     return Outcomes(
         entries=pl.concat([outbox.entries, pl.LazyFrame([outcome, _reasons(course, meant)])], how="horizontal"),
         error=course.error,
-        messages=sent,
-        requests=sum(number for meaning, number in answers.items() if meaning not in _NOT_SENT),
+        messages=messages,
+        requests=requests,
         resent=len(course.resent),
         refused_count=course.refused_count,
         answers=answers,

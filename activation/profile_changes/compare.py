@@ -1,15 +1,18 @@
 """Whom a run of messages tells what, from members and delivered rows side by side (V3, V4, V11)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from itertools import chain
+from operator import add
 
 import polars as pl
 
-from muster.activation.comparison.columns import REASON
+from muster.activation.comparison.columns import RANK, REASON
 from muster.activation.comparison.reasons import DUPLICATE, Reason
 from muster.activation.comparison.regrouped import Regrouped
 from muster.activation.frames import engine
-from muster.activation.frames.columns import PROFILE_ID, ROW
+from muster.activation.frames.columns import PROFILE_ID, ROW, ROW_TYPE
 from muster.activation.mapping.columns import Field
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
@@ -17,9 +20,11 @@ from muster.activation.profile_changes import people as about
 from muster.activation.profile_changes.changes import Counts, Removal
 from muster.activation.profile_changes.columns import (
     HAS_ENTRY,
+    HAS_ROW,
     HELD_DIFFERS,
     IDS_NOW,
     IS_DESIRED,
+    IS_REGROUPED,
     IS_UNCERTAIN,
     KEPT_DIFFERS,
     LEAVES,
@@ -48,6 +53,7 @@ from muster.activation.profile_changes.delivered_rows import (
     maybe_held,
     maybe_status,
 )
+from muster.activation.profile_changes.digests import hashed
 from muster.activation.profile_changes.keyed import looked_at, with_differences
 from muster.activation.profile_changes.leaving import identifiers_that_leave, keys_that_leave
 from muster.activation.profile_changes.people import (
@@ -80,6 +86,10 @@ from muster.activation.profiles import following
 from muster.activation.profiles.roster import Roster
 from muster.activation.values.hashes import xxh3
 from muster.activation.values.identities import DIGEST_TYPE
+
+_PART = 1 << 17  # profiles that are decided at once where no value has a say
+_OF_ROWS = (TRIES, REFUSED_OFFER, PENDING_SINCE)
+_OF_DECIDED = (ROW, TRIGGER, HAS_ROW, IS_DESIRED, IS_REGROUPED, MAPPING, KEPT_DIFFERS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,28 +146,50 @@ class Compared:
 
 def compare(inputs: Inputs) -> Compared:
     """Decide whom a run tells what."""
-    decided, sizes = _everybody_decided(inputs) if inputs.layout.kept else _some_decided(inputs)
-    decided = _without_silent_merges(decided, inputs)
-    told = decided.with_columns(what_is_told(inputs.situation))
-    sends = pl.col(TRIGGER).is_not_null()
-    told = told.with_columns((pl.col(is_told(i)) & sends).alias(is_told(i)) for i in inputs.situation.places)
-    if inputs.is_declared:
-        told = told.with_columns(_leaving(told, inputs).values())
-    people = _people(told.filter(sends), inputs)
+    pieces, sizes = _everybody_decided(inputs) if inputs.layout.kept else _some_decided(inputs)
+    parts = [_Part.of(each, inputs) for each in pieces]
+    people = _people(pl.concat(each.people for each in parts), inputs)
     gives_up = _is_given_up(inputs)
     given_up, people = people.filter(gives_up), people.filter(~gives_up)
-    excluded = _excluded(decided, given_up, people, inputs)
+    excluded = _excluded(pl.concat(each.left_out for each in parts), given_up, people, inputs)
     return Compared(
         people.select(_columns(inputs)),
         excluded,
         _counts(people, excluded),
         _removals(sizes, inputs),
-        decided,
+        pl.concat(each.decided for each in parts),
         sizes["remade"],
         sizes["sent_anew"],
         has_duplicates=not bool(people[HAS_ENTRY].all()),
         waits_anew=bool((people[PENDING_SINCE] == inputs.situation.at).any()),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What was decided of some profiles, without the columns that nobody needs any more."""
+
+    people: pl.DataFrame  # who is told
+    left_out: pl.DataFrame  # members who are not told
+    decided: pl.DataFrame  # all of them
+
+    @classmethod
+    def of(cls, decided: pl.DataFrame, inputs: Inputs) -> "_Part":
+        """Say what each profile is told; where values have a say, of everybody at once."""
+        situation, sends = inputs.situation, pl.col(TRIGGER).is_not_null()
+        decided = _without_silent_merges(decided, inputs)
+        told = decided.with_columns(what_is_told(situation))
+        told = told.with_columns((pl.col(is_told(i)) & sends).alias(is_told(i)) for i in situation.places)
+        leaving = _leaving(told, inputs) if inputs.is_declared else {}
+        told = told.with_columns(leaving.values())
+        names = [ROW, TRIGGER, IS_WITHDRAWAL, IS_DESIRED, LEAVES, IS_UNCERTAIN, *_OF_ROWS, IDS_NOW, VALUES_NOW]
+        names += [name(i) for i in situation.places for name in (status, time, is_told, is_new)]
+        names += [*(name for each in inputs.kept for name in (sent(each), now(each))), *leaving]
+        return cls(
+            told.filter(sends).select(names),
+            decided.filter(pl.col(LEFT_OUT).is_not_null()).select(ROW, LEFT_OUT, TRIES),
+            decided.select(_OF_DECIDED),
+        )
 
 
 # Who is looked at
@@ -176,7 +208,7 @@ def _sizes(situation: Situation) -> list[pl.Expr]:
     return [*found, stays.sum().alias("remade"), (stays & anew).sum().alias("sent_anew")]
 
 
-def _some_decided(inputs: Inputs) -> tuple[pl.DataFrame, dict[str, int]]:
+def _some_decided(inputs: Inputs) -> tuple[Iterable[pl.DataFrame], dict[str, int]]:
     """The profiles of which a run has anything to say, found by number, as no value has a say (X2)."""
     sides, situation = inputs.sides, inputs.situation
 
@@ -189,11 +221,13 @@ def _some_decided(inputs: Inputs) -> tuple[pl.DataFrame, dict[str, int]]:
     mask, sizes = engine.collect_all(
         [frame.select(wanted.alias("wanted")), frame.select(_sizes(situation))], sides.length
     )
-    picked = sides.pick(mask["wanted"])
-    return engine.collect(decide(picked.lazy()), picked.height), sizes.row(0, named=True)
+    parts = sides.picked(mask["wanted"].fill_null(value=False), _PART)
+    found = (engine.collect(decide(each), _PART) for each in parts)
+    nobody = engine.collect(decide(sides.frame().clear().with_columns(pl.lit(None, pl.UInt64).alias(RANK))), 0)
+    return chain([nobody], found), sizes.row(0, named=True)
 
 
-def _everybody_decided(inputs: Inputs) -> tuple[pl.DataFrame, dict[str, int]]:
+def _everybody_decided(inputs: Inputs) -> tuple[Iterable[pl.DataFrame], dict[str, int]]:
     """Everybody who is a member, or was delivered: values have a say."""
     sides, situation = inputs.sides, inputs.situation
     wanted = [member(i) for i in situation.mapped]
@@ -207,7 +241,7 @@ def _everybody_decided(inputs: Inputs) -> tuple[pl.DataFrame, dict[str, int]]:
     looked = with_differences(looked, situation.mapped, inputs.kept)
     frame = looked.lazy().pipe(with_withdrawn, inputs.reasons).pipe(with_decisions, situation)
     decided = engine.collect(frame, looked.height)
-    return decided, decided.select(_sizes(situation)).row(0, named=True)
+    return [decided], decided.select(_sizes(situation)).row(0, named=True)
 
 
 def _without_silent_merges(decided: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
@@ -238,8 +272,8 @@ def _people(told: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
     before = inputs.details(rows, [IDS, MAYBE_IDS, REFUSAL]).rename({IDS: "ids_before"})
     has_digests = VALUES_NOW in inputs.sides.columns
     fields = [*([inputs.ids] if inputs.ids else []), *([] if has_digests else [inputs.values_digest])]
-    values = engine.collect(inputs.values.of(told.select(ROW), fields), told.height)
-    found = pl.concat([told.with_columns(numbers.alias(PROFILE_NUMBER)), before, values.drop(ROW)], how="horizontal")
+    values = _values(told, fields, inputs)
+    found = pl.concat([told.with_columns(numbers.alias(PROFILE_NUMBER)), before, values], how="horizontal")
     digest = VALUES_NOW if has_digests else inputs.values_digest.value_column
     goes_on = ~pl.col(IS_WITHDRAWAL)
     ids = pl.col(inputs.ids.value_column) if inputs.ids else pl.lit(None, about.IDS_TYPE)
@@ -249,7 +283,7 @@ def _people(told: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
         kept_numbers.alias(PROFILE_NUMBER),
         _is_counted(told, inputs).alias(IS_COUNTED),
         (pl.col(TRIES).fill_null(0) > 0).alias(WAS_REFUSED),
-        pl.when(goes_on).then(ids).alias(IDS),
+        ids.alias(IDS),
         _united("ids_before", MAYBE_IDS).alias(IDS_SENT),
         pl.when(goes_on).then(digest).alias(VALUES_DIGEST),
         pl.when(goes_on).then(IDS_NOW).alias(IDS_DIGEST),
@@ -258,6 +292,17 @@ def _people(told: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
         _has_entry(inputs).alias(HAS_ENTRY),
     )
     return named.with_columns(_offer(inputs).alias(OFFER))
+
+
+def _values(told: pl.DataFrame, fields: Sequence[Field], inputs: Inputs) -> pl.DataFrame:
+    """The values of these fields of each profile; null for one that is told what was last sent alone."""
+    rows = told.filter(~pl.col(IS_WITHDRAWAL)).select(ROW)
+    nobody = pl.DataFrame(schema={ROW: ROW_TYPE()} | {each.value_column: each.dtype for each in fields})
+    parts = inputs.values.in_parts(rows, fields, _PART) if fields else ()
+    found: pl.DataFrame = pl.concat([nobody, *parts])
+    if found[ROW].equals(told[ROW]):
+        return found.drop(ROW)
+    return told.select(ROW).join(found, on=ROW, how="left", maintain_order="left").drop(ROW)
 
 
 def _united(one: str, other: str) -> pl.Expr:
@@ -281,10 +326,14 @@ def _has_entry(inputs: Inputs) -> pl.Expr:
 
 def _offer(inputs: Inputs) -> pl.Expr:
     """The digest of all that a profile would be told, and of the requests' config (V10)."""
-    names = [VALUES_DIGEST, IDS_DIGEST, *(name(i) for i in inputs.situation.mapped for name in (status, time))]
-    texts = [pl.col(name).cast(pl.String).fill_null("") for name in names]
-    texts += [pl.col(now(name)).fill_null("") for name in inputs.kept]
-    return xxh3(pl.concat_str([*texts, pl.lit(str(inputs.config))], separator="\t"))
+    mapped = inputs.situation.mapped
+    parts = {name: pl.col(name) for name in (VALUES_DIGEST, IDS_DIGEST)}
+    parts |= {status(i): pl.col(status(i)).cast(DIGEST_TYPE) + 1 for i in mapped}
+    parts |= {time(i): pl.col(time(i)).to_physical().cast(DIGEST_TYPE) for i in mapped}
+    parts |= {now(name): xxh3(pl.col(now(name))) for name in inputs.kept}
+    factors = (pl.lit(hashed(name) | 1, DIGEST_TYPE) for name in parts)
+    found = (part.fill_null(0) * factor for part, factor in zip(parts.values(), factors, strict=True))
+    return reduce(add, found, pl.lit(inputs.config, DIGEST_TYPE))
 
 
 def _is_given_up(inputs: Inputs) -> pl.Expr:
@@ -327,11 +376,11 @@ def _columns(inputs: Inputs) -> list[str]:
 # Counts
 
 
-def _excluded(decided: pl.DataFrame, given_up: pl.DataFrame, people: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
+def _excluded(left_out: pl.DataFrame, given_up: pl.DataFrame, people: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
     """Those who are considered and have no message: profile_id, reason, tries; by id."""
     roster = inputs.roster
     tries = pl.col(TRIES).fill_null(0).alias(TRIES)
-    left_out = decided.filter(pl.col(LEFT_OUT).is_not_null()).select(ROW, pl.col(LEFT_OUT).alias(REASON), tries)
+    left_out = left_out.select(ROW, pl.col(LEFT_OUT).alias(REASON), tries)
     refused = given_up.filter(IS_COUNTED).select(ROW, pl.col(REFUSAL).alias(REASON), tries)
     duplicates = people.filter(pl.col(IS_COUNTED) & ~pl.col(HAS_ENTRY))
     duplicates = duplicates.select(ROW, pl.lit(DUPLICATE).alias(REASON), tries)

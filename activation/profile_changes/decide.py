@@ -147,9 +147,9 @@ def _trigger(situation: Situation) -> pl.Expr:
 
 def _is_owed(situation: Situation) -> pl.Expr:
     """Whether a message is still to be sent, though nothing may have changed since (V2, V10, P11)."""
-    was_refused = pl.col(TRIES).fill_null(0) > 0
-    beside = [RESYNC, *([] if "membership" in situation.triggers else ["membership"])]
-    owed = pl.col(OWED).is_not_null() & (~was_refused | pl.col(OWED).is_in(beside))
+    was_refused = pl.col(TRIES).fill_null(0) > 0  # the row says what has changed, if membership is a trigger
+    joined = (pl.col(OWED) == "membership") & pl.lit("membership" not in situation.triggers)
+    owed = pl.col(OWED).is_not_null() & (~was_refused | joined)
     return pl.col(IS_UNCERTAIN) | owed
 
 

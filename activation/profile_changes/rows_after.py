@@ -11,7 +11,7 @@ import polars as pl
 
 from muster.activation.comparison.columns import REASON
 from muster.activation.frames import engine
-from muster.activation.frames.columns import PROFILE_ID, PROFILE_NUMBER
+from muster.activation.frames.columns import PROFILE_ID, PROFILE_NUMBER, ROW
 from muster.activation.model.history import MessageBaseline, StoredFile
 from muster.activation.profile_changes import answered as of
 from muster.activation.profile_changes.changes import Counts
@@ -42,6 +42,7 @@ from muster.activation.profile_changes.delivered_rows import (
 from muster.activation.profile_changes.people import (
     IDS,
     IDS_DIGEST,
+    IDS_SENT,
     IS_WITHDRAWAL,
     OFFER,
     PENDING_SINCE,
@@ -57,6 +58,8 @@ from muster.activation.profile_changes.people import (
 from muster.activation.state.files import NUMBERING as NUMBERING_MARK
 from muster.activation.state.files import State
 from muster.activation.values.identities import DIGEST_TYPE
+
+_PART = 1 << 17  # people whose rows are made at once
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,15 @@ def write_rows(
     ``people`` and ``entries`` are the frames of the outbox; entries have their outcomes (``outbox.outcomes``).
     ``counts`` and ``excluded`` are those of ``Changes``.
     """
-    told = engine.collect(people)
+    told = engine.collect(people.drop(IDS_SENT, ROW, strict=False))
     by_identifier = held(0) in told.columns
     answers = of.answered(told, entries, len(made[AUDIENCES]), by_identifier=by_identifier)
     rows = no_rows(made) if before is None else read_rows(state, before[0], before[1], made)
     theirs = engine.collect(rows.join(told.lazy().select(PROFILE_ID), on=PROFILE_ID, how="semi"))
-    moved = _moved(told, answers, theirs, made, by_identifier=by_identifier)
+    moved = pl.concat(
+        _moved(part, answers.slice(start, _PART), theirs, made, by_identifier=by_identifier)
+        for start, part in ((start, told.slice(start, _PART)) for start in range(0, max(told.height, 1), _PART))
+    )
     others = rows.join(told.lazy().select(PROFILE_ID), on=PROFILE_ID, how="anti", maintain_order="left")
     stored = _write(state, file, pl.concat([others, moved.lazy()]), made)
     profiles, members = _sizes(state, stored, made)
@@ -127,9 +133,7 @@ def write_moved(state: State, file: str, moved: pl.LazyFrame, made: Made) -> Sto
     return _write(state, file, moved, made)
 
 
-def without_refusals(
-    state: State, file: str, baseline: MessageBaseline, people: pl.Series | None = None
-) -> MessageBaseline:
+def due_again(state: State, file: str, baseline: MessageBaseline, people: pl.Series | None = None) -> MessageBaseline:
     """The delivered rows in which refused profiles are offered once more, in a file of its own (`muster runs retry`).
 
     ``people`` (String) are their ids; None: all of them.
@@ -204,7 +208,7 @@ def _identifiers(i: int) -> dict[str, pl.Expr]:
     taken, given_up = _list(pl.col(of.taken(i))), _list(pl.col(of.given_up(i)))
     before, maybe = _list(_then(held(i))), _list(_then(maybe_held(i)))
     is_told_now = pl.col(is_told(i)).fill_null(value=False)
-    settled = is_told_now & pl.col(of.IS_ACCEPTED)
+    settled = is_told_now & pl.col(of.IS_ACCEPTED) & pl.col(of.IS_SETTLED)
     remaining = before.list.set_difference(given_up).list.set_union(taken)
     after = pl.when(settled).then(taken).otherwise(remaining).list.sort()
     unsettled = maybe.list.set_difference(given_up).list.set_difference(taken)

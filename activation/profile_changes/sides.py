@@ -1,6 +1,6 @@
 """Members and delivered rows side by side, by profile number: what decides whom a run of messages tells (V3)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -90,11 +90,18 @@ class Sides:
 
     def pick(self, mask: pl.Series) -> pl.DataFrame:
         """The profiles of a mask, in the order of M6, with ``rank`` and all columns."""
-        numbers = mask.arg_true().cast(ROW_TYPE)
-        rows = self.columns[ROW].gather(numbers)
-        found = self._whole([each.gather(numbers) for each in self.columns.values()])
-        ranked = found.with_columns(self.roster.rank_of(rows).alias(RANK)).filter(pl.col(ROW).is_not_null())
-        return engine.collect(ranked.sort(RANK), len(rows))
+        found = next(self.picked(mask, max(1, len(mask))), None)
+        nobody = self.frame().clear().with_columns(pl.lit(None, pl.UInt64).alias(RANK))
+        return engine.collect(nobody if found is None else found, len(mask))
+
+    def picked(self, mask: pl.Series, size: int) -> Iterator[pl.LazyFrame]:
+        """The profiles of a mask as ``pick`` has them, so many at a time."""
+        numbers = (mask & self.columns[ROW].is_not_null()).arg_true().cast(ROW_TYPE)
+        ranks = self.roster.rank_of(self.columns[ROW].gather(numbers)).alias(RANK)
+        ordered = pl.DataFrame([numbers.alias(ROW), ranks]).sort(RANK)
+        for part in ordered.iter_slices(size):
+            found = self._whole([each.gather(part[ROW]) for each in self.columns.values()])
+            yield found.with_columns(part[RANK])
 
     def _whole(self, columns: Iterable[pl.Series]) -> pl.LazyFrame:
         found = [*columns]

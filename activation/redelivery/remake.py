@@ -18,17 +18,27 @@ from muster.activation.system.os_errors import system_message
 
 
 @dataclass(frozen=True)
+class MadeRequest:
+    """A request of a run of messages whose body was made again; method, url and key are those of HTTP alone."""
+
+    id: str
+    method: str | None
+    url: str | None  # without credentials
+    key: str | None
+
+
+@dataclass(frozen=True)
 class Remade:
     """The files of a run that were made again; ``error`` when some differ from those delivered.
 
-    Of a run of messages they are the bodies of its requests, which are compared all together; ``index`` lists them.
+    Of a run of messages they are the bodies of ``requests``, which are compared all together.
     """
 
     run: Run
     folder: Path
     files: tuple[PlannedFile, ...]
     error: ExportError | None = None
-    index: str | None = None
+    requests: tuple[MadeRequest, ...] | None = None
 
     @property
     def is_encrypted(self) -> bool:
@@ -37,7 +47,7 @@ class Remade:
 
     def is_same(self, index: int) -> bool:
         """Whether the file at this index has the bytes that were delivered."""
-        if self.index is not None:
+        if self.requests is not None:
             return self.error is None
         return has_same_bytes(self.files[index], self.run.files[index])
 

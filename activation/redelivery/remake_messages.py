@@ -1,12 +1,10 @@
 """The bodies of a run of messages as files, in a folder of their own; nothing is sent (V11): `replay`.
 
-FOLDER/
-├── 000001.json ...   the bodies as they were sent, in the order of sending; of a stream ``.jsonl``, a record a line
-└── requests.jsonl    a line a request: file, method, url without credentials, key, entries
+The files are ``000001.json`` and so on, as they were sent and in that order; of a stream ``000001.jsonl``, a record a
+line.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,14 +15,12 @@ from muster.activation.model.redaction import redact
 from muster.activation.outbox.answer_log import name_of
 from muster.activation.outbox.bodies import Body
 from muster.activation.redelivery.message_material import gather_messages, refuse_unsent
-from muster.activation.redelivery.remake import Remade, give_name, refuse_taken
+from muster.activation.redelivery.remake import MadeRequest, Remade, give_name, refuse_taken
 from muster.activation.redelivery.today import refuse_destination, refuse_forbidden
 from muster.activation.session import Session
 from muster.activation.stores.folder.target import LocalTarget
 from muster.activation.system.disk import create_file, make_folder, own_file
 from muster.activation.system.os_errors import system_message
-
-INDEX = "requests.jsonl"
 
 
 def replay_messages(run: Run, session: Session, folder: Path, *, as_recorded: bool = False) -> Remade:
@@ -49,14 +45,13 @@ def replay_messages(run: Run, session: Session, folder: Path, *, as_recorded: bo
             make_folder(target.root, mode)
             writer = _Writer(run, material.recipe.compared, target.root, mode, dict(session.workspace.variables))
             digest = material.digest(writer.write)
-            writer.finish()
             give_name(target, folder, mode)
     except OSError as error:
         raise ExportError(f"{folder}: cannot be written: {system_message(error)}; nothing is left there") from error
     different: ExportError | None = None
     if digest != material.recipe.texts_sha256:
         different = ExportError(f"{folder}: not the bodies that were sent: {material.why_different()}")
-    return Remade(run, folder, tuple(writer.files), different, index=INDEX)
+    return Remade(run, folder, tuple(writer.files), different, tuple(writer.requests))
 
 
 @dataclass
@@ -69,7 +64,7 @@ class _Writer:
     mode: int
     variables: dict[str, str]
     files: list[PlannedFile] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
+    requests: list[MadeRequest] = field(default_factory=list)
 
     def write(self, body: Body) -> None:
         """Write one body, unless it was refused before it was sent."""
@@ -78,20 +73,11 @@ class _Writer:
         number = len(self.files) + 1
         request_id = f"{name_of(self.run.run_id, self.compared)}-{body.number}"
         name, content = f"{number:06}.{'json' if body.method else 'jsonl'}", body.filled(request_id)
-        self._create(name, content)
-        digest = hashlib.sha256(content).hexdigest()
-        self.files.append(PlannedFile(number, name, name, body.entries, len(content), digest))
-        told = {"file": name, "id": request_id, "entries": body.entries}
-        if body.method:
-            told |= {"method": body.method, "url": redact(body.url, self.variables)}
-            told |= {"idempotency_key": body.key(self.run.run_id, self.compared, request_id)}
-        self.lines.append(json.dumps(told, ensure_ascii=False))
-
-    def finish(self) -> None:
-        """Write the index."""
-        self._create(INDEX, "".join(f"{line}\n" for line in self.lines).encode())
-
-    def _create(self, name: str, content: bytes) -> None:
         create_file(self.root / name, self.mode)
         with open(self.root / name, "wb", opener=own_file) as file:  # Path.open takes no opener
             file.write(content)
+        digest = hashlib.sha256(content).hexdigest()
+        self.files.append(PlannedFile(number, name, name, body.entries, len(content), digest))
+        key = body.key(self.run.run_id, self.compared, request_id) if body.method else None
+        url = redact(body.url, self.variables) if body.method else None
+        self.requests.append(MadeRequest(request_id, body.method or None, url, key))

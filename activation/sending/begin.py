@@ -182,7 +182,7 @@ def _kept(sending: Sending, session: Session, changes: Changes, files: _Files) -
         excluded=files.excluded,
         waiting=files.waiting,
         failed=changes.failed,
-        place=session.workspace.message_destinations[activation.destination].place,
+        place=session.workspace.message_destinations[activation.destination].shown_place,
         policy=lineage.policy if lineage else None,
         build=session.opened.build,
     )

@@ -24,7 +24,7 @@ def new_run(sending: Sending, session: Session) -> Run:
         export=sending.mode,
         scheduled_time=sending.scheduled,
         superseded_count=sending.superseded.count if sending.superseded else 0,
-        url=destination.place or None,
+        url=destination.shown_place or None,
         url_digest=destination.place_digest,
         guards_overridden=sending.override_guards,
         governance=None if judged is None else inputs_table.digest_of(judged),
@@ -84,19 +84,29 @@ def put_with_superseded(run: Run, sending: Sending, session: Session) -> None:
     if judged := _judged(sending, session):
         inputs_table.put(session.ledger, judged)
     runs_table.put(session.ledger, run)
-    if sending.superseded:
-        runs_table.put(session.ledger, _superseded(sending, session))
+    if superseded := _superseded(sending, session):
+        runs_table.put(session.ledger, superseded)
 
 
-def _superseded(sending: Sending, session: Session) -> Run:
-    """One record for all older due slots, at the newest of their times; a failed run of that slot becomes it."""
+def _superseded(sending: Sending, session: Session) -> Run | None:
+    """One record for all older due slots, at the newest of their times.
+
+    None where a run of that slot failed: it may have moved rows, so its record stays (V2).
+    """
     older = sending.superseded
-    if older is None:
-        raise ValueError("nothing is superseded")
-    run_id = sending.run_id_at(older.newest, older.counter)
-    blank = replace(new_run(sending, session), run_id=run_id, scheduled_time=older.newest, guards_overridden=False)
-    known = runs_table.get(session.ledger, run_id) or replace(blank, governance=None)  # nothing was tried or judged
-    return replace(known, status="superseded", superseded_count=older.count, finished_at=session.clock())
+    run_id = sending.run_id_at(older.newest, older.counter) if older else ""
+    if older is None or runs_table.get(session.ledger, run_id):
+        return None
+    return replace(
+        new_run(sending, session),
+        run_id=run_id,
+        scheduled_time=older.newest,
+        status="superseded",
+        superseded_count=older.count,
+        finished_at=session.clock(),
+        guards_overridden=False,
+        governance=None,  # nothing was tried, so nothing was judged
+    )
 
 
 def _ages(evaluations: Mapping[str, AudienceEvaluation], session: Session) -> dict[str, int]:

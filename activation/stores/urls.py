@@ -32,13 +32,14 @@ def mistake(url: str) -> str:
 
 def _lacks(kind: DestinationKind) -> str:
     """Which module of another distribution the kind needs and does not find, or nothing."""
-    lacking = next((module for module in kind.needs if not _is_installed(module)), None)
+    lacking = next((module for module in kind.needs if not is_installed(module)), None)
     if lacking is None:
         return ""
     return f'cannot be used: {lacking} is not installed; pip install "muster-activation[{kind.extra}]"'
 
 
-def _is_installed(module: str) -> bool:
+def is_installed(module: str) -> bool:
+    """Whether a module of another distribution can be imported."""
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:  # of a package above it

@@ -67,5 +67,5 @@ def check(
     if json:
         terminal.as_json([shapes.checked(each) for each in found])
     else:
-        show.checked(found, disabled=sum(not each.enabled for each in workspace.config.activations))
+        show.checked(found, disabled=sum(not each.enabled for each in workspace.config.all_activations))
     raise typer.Exit(2 if any(each.violations or each.is_unjudged for each in found) else 0)

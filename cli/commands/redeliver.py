@@ -1,4 +1,4 @@
-"""`muster redeliver`: put a run's files back at its destination."""
+"""`muster redeliver`: put a run's files back at its destination, or send its messages again."""
 
 from typing import Annotated
 
@@ -17,9 +17,13 @@ def redeliver(
         bool,
         typer.Option("--force", help="Overwrite files at the destination that differ from what this run delivered."),
     ] = False,
+    new_keys: Annotated[
+        bool,
+        typer.Option("--new-keys", help="Send messages under new keys, to receivers that drop keys they know."),
+    ] = False,
     json: AsJson = False,
 ) -> None:
-    """Put a run's files back at its destination after they were lost there."""
+    """Put a run's files back at its destination, or send its messages again, after they were lost there."""
     from muster import runs
     from muster.cli.shapes import redelivery as shapes
     from muster.cli.show import redelivery as show
@@ -28,7 +32,16 @@ def redeliver(
     workspace = opened(ctx)
     now = instant(None, workspace)
     with progress(ctx, "redelivering"):
-        redelivered = runs.redeliver(workspace, run, now=now, force=force)
+        redelivered = runs.redeliver(workspace, run, now=now, force=force, new_keys=new_keys)
+    if isinstance(redelivered, runs.Resent):
+        if json:
+            terminal.as_json(shapes.resent(redelivered))
+        elif not ctx.obj.quiet:
+            terminal.say(show.resent(redelivered))
+        if redelivered.error:
+            terminal.error(redelivered.error, verbose=bool(ctx.obj.verbose))
+            raise typer.Exit(redelivered.error.exit_code)
+        return
     if json:
         terminal.as_json(shapes.redelivered(redelivered))
     elif not ctx.obj.quiet:

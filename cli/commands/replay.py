@@ -1,4 +1,4 @@
-"""`muster replay`: rebuild a run's files in a new folder."""
+"""`muster replay`: rebuild a run's files, or the bodies of its messages, in a new folder."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +24,7 @@ def replay(
     ] = False,
     json: AsJson = False,
 ) -> None:
-    """Write a run's files again, byte for byte, into a new folder. Changes nothing else."""
+    """Write a run's files, or the bodies of its messages, again into a new folder. Changes and sends nothing else."""
     from muster import runs
     from muster.cli.shapes import redelivery as shapes
     from muster.cli.show import redelivery as show

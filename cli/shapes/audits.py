@@ -20,6 +20,7 @@ def verified(each: "CheckedRun") -> Json:
         "result": each.result,
         "files": [_file(part) for part in each.files],
         "manifest": _file(each.manifest) if each.manifest else None,
+        "messages": _file(each.messages) if each.messages else None,
     }
 
 

@@ -6,7 +6,7 @@ from muster.cli.shapes.plain import Json
 from muster.cli.shapes.runs import file_shape
 
 if TYPE_CHECKING:
-    from muster.runs import Redelivered, Remade
+    from muster.runs import Redelivered, Remade, Resent
 
 
 def replayed(each: "Remade") -> Json:
@@ -28,6 +28,7 @@ def replayed(each: "Remade") -> Json:
         "encrypted": each.is_encrypted,
         "files": files,
         "manifest": f"{each.folder}/{each.run.manifest_name}" if each.run.manifest_name else None,
+        "requests": [vars(request) for request in each.requests] if each.requests is not None else None,
     }
 
 
@@ -41,4 +42,21 @@ def redelivered(each: "Redelivered") -> Json:
         "files": files,
         "manifest": f"{run.url}/{run.manifest_name}" if run.manifest_name else None,
         "manifest_written": each.manifest_written,
+        "messages": None,
+        "requests": None,
+        "refused": None,
+    }
+
+
+def resent(each: "Resent") -> Json:
+    """The JSON of ``redeliver`` of a run that sent messages."""
+    return {
+        "run_id": each.run.run_id,
+        "url": each.run.url,
+        "files": [],
+        "manifest": None,
+        "manifest_written": False,
+        "messages": each.messages,
+        "requests": each.requests,
+        "refused": each.refused,
     }

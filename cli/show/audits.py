@@ -30,7 +30,7 @@ def verified(checked: "Sequence[CheckedRun]", zone: ZoneInfo) -> None:
             "scheduled": times.written(each.run.scheduled_time, zone),
             "trigger": trigger(each.run),
             "files": str(len(each.run.files)),
-            "rows": f"{sum(file.rows or 0 for file in each.run.files):,}",
+            "rows": f"{each.run.messages or sum(file.rows or 0 for file in each.run.files):,}",
             "result": f"[{_COLOURS[each.result]}]{_result(each)}[/]",
         }
         | ({"replaced by": _replacer(each)} if has_replaced else {})

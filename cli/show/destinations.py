@@ -26,11 +26,17 @@ def checked(found: "Sequence[CheckedDestination]") -> None:
             each.id,
             each.url,
             "ok" if each.is_usable else "failed",
-            ", ".join(step.found or step.name for step in each.steps if step.error is None),
+            _passed(each),
         )
         for each in found
     ]
     terminal.rows(("destination", "url", "result", "passed"), lines, empty=_EMPTY)
+
+
+def _passed(each: "CheckedDestination") -> str:
+    """The steps that succeeded; of messages what the last of them found."""
+    passed = [step for step in each.steps if step.error is None]
+    return next((step.found for step in reversed(passed) if step.found), ", ".join(step.name for step in passed))
 
 
 def failures(found: "Sequence[CheckedDestination]") -> None:

@@ -73,7 +73,8 @@ def run_list(runs: "Sequence[Run]", zone: ZoneInfo, *, filtered: bool) -> None:
 
 def run_details(details: "RunDetails", zone: ZoneInfo) -> None:
     """Print the result of `runs show`."""
-    again = [f"{times.written(each.at, zone)}, files: {each.files}" for each in details.redeliveries]
+    parts = "files" if details.run.audiences is None else "requests"
+    again = [f"{times.written(each.at, zone)}, {parts}: {each.files}" for each in details.redeliveries]
     ages = {kind: rounded(timedelta(seconds=age)) for kind, age in (details.run.ages or {}).items()}
     shape = times.localised(shapes.run(details.run), zone) | ({"ages": ages} if ages else {})
     if details.run.merged is None:  # profiles have a path, or the run failed: nothing was counted

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from support.doc_pages import ROOT
+from support.event_shop import EventShop
+from support.receiver import Receiver
 from support.shop import evaluated_shop, invoke
 
 # Each of these takes longer to load than a person should wait for a page of help, or than the page itself takes.
@@ -126,6 +128,16 @@ def test_nothing_to_do_loads_nothing_that_does_it(tmp_path: Path) -> None:
     loaded(*here, "run", "--at", "2026-11-20T02:01Z")  # remembers it as this process sees it
     for command in (("run", "--at", "2026-11-20T02:02Z"), ("runs", "list"), ("baseline", "show", "--json")):
         assert below(NOT_FOR_NOTHING, loaded(*here, *command)) == []
+
+
+def test_nothing_to_send_loads_nothing_that_does_it(tmp_path: Path, receiver: Receiver) -> None:
+    """V1: nor does a `run` whose activations that send messages have nothing to send."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm()
+    shop.send("2026-11-20", "a")
+    here = ("-C", str(tmp_path))
+    loaded(*here, "run", "--at", "2026-11-20T06:00Z")
+    assert below(NOT_FOR_NOTHING, loaded(*here, "run", "--at", "2026-11-20T06:05Z")) == []
 
 
 def test_what_was_done_is_told_without_schedules(tmp_path: Path) -> None:

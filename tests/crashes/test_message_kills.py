@@ -3,10 +3,12 @@
 Counted at a real receiver. The suite kills a dozen times here, `make soak` forty times as often.
 """
 
+import os
 import random
 import shutil
+import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,8 @@ from support.crash_points import left_by_kills
 from support.kills import Victim
 from support.message_shop import FIRST, SECOND, crm, expected, held, keys, leftovers, message_shop, people
 from support.random_histories import MORE
-from support.receiver import LOST, Receiver, Say
-from support.shop import Shop
+from support.receiver import LOST, Received, Receiver, Say
+from support.shop import Shop, person
 
 KILLS = 5 * min(MORE, 40)
 AT = {FIRST: f"{FIRST}T02:00Z", SECOND: f"{SECOND}T02:00Z"}
@@ -187,3 +189,73 @@ def test_an_outbox_that_a_killed_command_left_is_removed(tmp_path: Path, receive
     shop.run(AT[FIRST])
     assert not (shop.root / ".muster/outbox").exists()
     shutil.rmtree(shop.root)
+
+
+# Full disks
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MB for the state, where the machine lets the tests have one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a file system is not permitted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def _fill(disk: Path, room: int) -> None:
+    """Fill the disk but for some bytes, in whole pages."""
+    status = os.statvfs(disk)
+    (disk / "filler").write_bytes(bytes(max(0, status.f_bavail * status.f_frsize - room)))
+
+
+def _many(count: int) -> list[dict[str, Any]]:
+    return [person(f"p{number}", f"p{number}@{'x' * 200}.com", gold=False) for number in range(count)]
+
+
+def test_an_outbox_that_does_not_fit(tmp_path: Path, receiver: Receiver, disk: Path) -> None:
+    """V8, SPEC 10: a disk without room for the outbox: the run fails, nothing is sent or left; later it goes out."""
+    shop = message_shop(tmp_path / "shop", receiver)
+    shop.set(state=str(disk / "state"))
+    shop.profiles(FIRST, _many(3000))
+    shop.evaluate(AT[FIRST], "--no-exports")
+    _fill(disk, 600_000)
+    result = shop.muster("run", "--at", AT[FIRST])
+    assert result.code == 1
+    assert "state/outbox/crm/a/" in result.err
+    assert "no space left on device" in result.err
+    assert receiver.requests == []
+    assert not (disk / "state/outbox").exists() or not [*(disk / "state/outbox").rglob("*.parquet")]
+    assert shop.runs("crm/a")[-1]["status"] == "failed"
+    (disk / "filler").unlink()
+    shop.run(AT[FIRST])
+    assert len(held(receiver.requests)) == 3000
+
+
+def test_a_log_that_cannot_grow(tmp_path: Path, receiver: Receiver, disk: Path) -> None:
+    """V8: a disk that is full while messages are sent: no more is sent than was noted, the run stays `delivering`, and
+    the next command goes on: nobody is lost.
+    """
+    shop = message_shop(tmp_path / "shop", receiver)
+    shop.set(state=str(disk / "state"))
+    shop.profiles(FIRST, _many(120))
+
+    def rule(request: Received) -> None:
+        if request.number == 5:
+            _fill(disk, 0)
+
+    receiver.rule = rule
+    result = shop.muster("run", "--at", AT[FIRST])
+    assert result.code == 1
+    assert "answers.log: answers cannot be noted: no space left on device; the next command goes on" in result.err
+    assert shop.runs("crm/a")[-1]["status"] == "delivering"
+    assert 5 < len(receiver.requests) < 60
+    (disk / "filler").unlink()
+    shop.run(AT[FIRST])
+    assert len(held(receiver.requests)) == 120
+    assert all(len(bodies) == 1 for bodies in keys(receiver.requests).values())
+    assert shop.runs("crm/a")[-1]["status"] == "succeeded"
+    assert len(receiver.requests) <= 60 + 4

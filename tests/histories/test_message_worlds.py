@@ -54,7 +54,7 @@ def play(given: World, receiver: Receiver) -> None:
             expected.shop.messages += day.said
             expected.setup = day.setup
             if day.evaluate:
-                shop.ok("evaluate", "--at", day.at.isoformat(), "--no-exports")
+                shop.ok("evaluate", "--at", day.at.isoformat(), "--no-exports", "--allow-empty-memberships")
                 expected.shop.evaluate(day.at)
             if day.forget:
                 shop.ok("profiles", "forget", day.forget, "--even-unknown")
@@ -96,7 +96,7 @@ def _run(shop: Shop, day: Day, receiver: Receiver, expected: Any, log: Log) -> N
         assert result.code == int(_fails(requests, run, case.setup.keyed)), result.err
     except AssertionError as error:
         raise AssertionError(
-            f"{day.at:%Y-%m-%d}, {command[0]}, {day.mood}\n{day.setup}\nsaid {result}\n{error}"
+            f"{day.at:%Y-%m-%d}, {command[0]}, {day.mood}\n{day.setup}\n{_in_short(run)}\n{error}"
         ) from error
 
 
@@ -141,6 +141,11 @@ def _wait(receiver: Receiver) -> None:
     until = time.monotonic() + 5
     while any(each.answered is None for each in receiver.requests) and time.monotonic() < until:
         time.sleep(0.002)
+
+
+def _in_short(run: Mapping[str, Any] | None) -> dict[str, Any]:
+    wanted = ("status", "error", "received", "exported", "excluded_by", "by_trigger", "messages", "requests")
+    return {key: run[key] for key in wanted} if run else {}
 
 
 def _recorded(result: Result) -> Mapping[str, Any] | None:

@@ -125,7 +125,7 @@ def test_an_outbox_that_still_says_whom_it_is_about(killed: tuple[EventShop, lis
     again = names(shop.again(f"{DAYS[0]}T06:00Z"))
     assert set(again) >= {*PEOPLE} - {*told[:2]}
     assert set(again) <= {*PEOPLE}
-    assert [run["status"] for run in shop.runs()] == ["superseded", "succeeded"]
+    assert [run["status"] for run in shop.runs()] == ["failed", "succeeded"]
     assert not (shop.root / ".muster/outbox").exists()
 
 
@@ -149,7 +149,7 @@ def test_an_outbox_that_says_it_no_more(killed: tuple[EventShop, list[str]], fil
     assert [name for name in aside if name.endswith(file)]
     assert not [name for name in aside if name.endswith("texts")]
     assert sorted(names(shop.again(f"{DAYS[0]}T06:00Z"))) == sorted(PEOPLE)
-    assert [run["status"] for run in shop.runs()] == ["superseded", "succeeded"]
+    assert [run["status"] for run in shop.runs()] == ["failed", "succeeded"]
 
 
 def test_an_outbox_of_nobody_is_a_leftover(shop: EventShop) -> None:

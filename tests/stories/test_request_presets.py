@@ -77,7 +77,6 @@ def test_who_was_refused(preset: str, answer: Say, refused: dict[str, str], tmp_
     shop = shop_with(preset, tmp_path, receiver)
     receiver.script = [answer]
     shop.send("2026-11-20", *FIRST)
-    print(shop.last.json, shop.last.err)
     left_out = shop.ok("runs", "rejects", shop.done["run_id"], "--json").json
     assert {each["profile_id"]: each["reason"] for each in left_out} == refused
     assert (shop.done["status"], shop.done["excluded"]) == ("succeeded", len(refused))

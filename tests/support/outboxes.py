@@ -52,7 +52,7 @@ def batches(
             columns.PHASE: [request.phase for _, request in some],
             columns.METHOD: ["" if is_stream else "POST" for _ in some],
             columns.URL: ["" if is_stream else url for _ in some],
-            columns.IS_TOO_LARGE: [request.is_too_large for _, request in some],
+            columns.REFUSED_AS: [columns.TOO_LARGE if request.is_too_large else None for _, request in some],
         }
         frame = pl.DataFrame(requests, schema=REQUEST_TYPES)
         if not is_stream:

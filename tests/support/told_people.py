@@ -163,7 +163,7 @@ class Sent:
     url: str
     body: str
     people: list[str]
-    is_too_large: bool = False
+    refused_as: str | None = None
 
 
 def batches(changes: Told, of: MessageActivation, limits: Limits | None = None, **options: Any) -> list[Batch]:
@@ -185,7 +185,7 @@ def sent(changes: Told, of: MessageActivation, limits: Limits | None = None, **o
             body = body_of(constants, [entries[name].to_list() for name in texts], request_id(*RUN, request[REQUEST]))
             total += len(body.encode())
             ids = changes.people["profile_id"].gather(entries["person"]).to_list()
-            found.append(Sent(request["phase"], request["method"], request["url"], body, ids, request["is_too_large"]))
+            found.append(Sent(request["phase"], request["method"], request["url"], body, ids, request["refused_as"]))
         if parts:
             assert total == batch.bytes
     return found

@@ -1,16 +1,20 @@
 """Event destinations in YAML: what they mean, and how every mistake in them is said (V1 to V7, V10 to V13)."""
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
+from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.event_workspace import ADS, CRM, EVENTS, HUB, STREAM, spoiled, write_events
+import yaml
+from support.event_workspace import ADS, CRM, EVENTS, HUB, STREAM, event_files, spoiled, write_events
 
 from muster.activation.config import workspace as config
 from muster.activation.config.cache_format import from_plain, to_plain
 from muster.activation.config.message_access import place_of_url
-from muster.activation.config.sources import read_sources
+from muster.activation.config.sources import Sources, read_sources
 from muster.activation.errors import Problem
 from muster.activation.model.messages import (
     Aggregation,
@@ -260,6 +264,16 @@ def test_the_place_of_a_url(url: str, place: str) -> None:
     assert place_of_url(url) == place
 
 
+def test_a_secret_in_the_path_of_a_url(tmp_path: Path) -> None:
+    """V2, V12, X9: the place is compared with the values of variables, and shown and stored with their names."""
+    text = EVENTS.replace("/profiles", "/hooks/${CRM_SECRET}/in")
+    found = there(tmp_path, text, **SECRETS)
+    assert found.place == "https://crm.example.com/hooks/hunter2-s3cret/in"
+    assert found.shown_place == "https://crm.example.com/hooks/${CRM_SECRET}/in"
+    assert found.shown_url == "https://crm.example.com/hooks/${CRM_SECRET}/in"
+    assert there(tmp_path / "plain", EVENTS).shown_place == "https://crm.example.com/profiles"
+
+
 def test_a_checked_config_is_kept_whole(tmp_path: Path) -> None:
     """SPEC 2: the cache of the config gives back event destinations as they were."""
     for number, text in enumerate((CRM, ADS, EVERY_KEY, STREAM, HUB)):
@@ -344,6 +358,7 @@ MISTAKES = [
         "/profiles|/{audience.allias}",
         "2: url: {audience.allias}: there is no value 'audience.allias'; did you mean 'audience.alias'",
     ),
+    (REQUEST, "/profiles|/{request.id}", "2: url: {request.id} is given as a request is cut"),
     (CRM, "https://login|http://login", "4: auth.oauth2.token_url: is http:// to another machine"),
     (
         CRM,
@@ -383,7 +398,7 @@ MISTAKES = [
     (
         HUB,
         "@connection: {connection_string_env: CRM_ID}",
-        "4: connection_string_env: and connection do not go together",
+        "4: connection_string_env: is in connection, too",
     ),
     # audiences and activations
     (REQUEST, "id: all, |", "6: activations[0].id: is required, as there are several audiences"),
@@ -506,7 +521,7 @@ MISTAKES = [
         "5: aggregation: expected exactly one of best_effort and configurable, found both",
     ),
     (EVENTS, "@aggregation: {best_effort: {max_age: 1h}}", "5: aggregation.best_effort.max_age: unknown key"),
-    (EVENTS, "@aggregation: {configurable: {max_age: 1h}}", "5: aggregation.configurable.max_profiles: is required"),
+    (EVENTS, "@aggregation: {configurable: {max_profiles: 0}}", "5: aggregation.configurable.max_profiles: '0' is not"),
     (
         EVENTS,
         "@aggregation: {configurable: {max_profiles: 3, max_age: soon}}",
@@ -586,6 +601,13 @@ def test_event_keys_at_files(tmp_path: Path) -> None:
     ]
 
 
+def test_a_kind_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """V1: a kind whose client needs what is not installed says which extra has it."""
+    monkeypatch.setattr("muster.activation.stores.urls.is_installed", lambda _: False)
+    expected = '1: kind: kinesis cannot be used: boto3 is not installed; pip install "muster-activation[kinesis]"'
+    assert messages(tmp_path, STREAM) == [expected]
+
+
 def test_secrets_are_not_in_messages(tmp_path: Path) -> None:
     """V12, SPEC 10: neither headers nor what stands where the name of a variable belongs is shown."""
     text = EVENTS + "auth: {bearer_env: 'hunter2 s3cret'}\nheaders: {X-Key: \"hunter2\\ts3cret\"}\n"
@@ -593,3 +615,35 @@ def test_secrets_are_not_in_messages(tmp_path: Path) -> None:
     assert "auth.bearer_env" in found
     assert "headers.X-Key" in found
     assert "hunter2" not in found
+
+
+ODD = (None, "x", [], {}, [{}], -1, True, {"a": None}, ["a", "a"], [None], "${NOPE}", {"each": "profiles"})
+
+
+def places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of each value in a tree."""
+    below = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in below:
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+def test_odd_values_are_mistakes_and_no_accidents(tmp_path: Path) -> None:
+    """SPEC 10: whatever stands at a key, the config is read: with or without mistakes, never with a traceback."""
+    files = {name: text.encode() for name, text in event_files({}).items()}
+    for number, path in enumerate(places(yaml.safe_load(EVERY_KEY))):
+        tree = yaml.safe_load(EVERY_KEY)
+        reduce(lambda part, key: part[key], path[:-1], tree)[path[-1]] = ODD[number % len(ODD)]
+        sources = Sources(tmp_path, files | {"destinations/x.yml": yaml.safe_dump(tree, sort_keys=False).encode()})
+        config.read(sources, SECRETS)
+
+
+def test_short_forms_with_mistakes(tmp_path: Path) -> None:
+    """SPEC 10: a mistake inside a short form is said at the key, and the rest of the file is checked all the same."""
+    text = EVENTS + "success: [200, 404]\nthrottled: {statuss: 429}\nfatal: {status: many}\naggregation: best\n"
+    assert [each.split(": ")[0] + each.split(": ")[1] for each in messages(tmp_path, text)] == [
+        "5success",
+        "6throttled",
+        "7fatal",
+        "8aggregation",
+    ]

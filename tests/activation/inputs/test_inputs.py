@@ -284,7 +284,7 @@ def test_a_bucket_that_cannot_be_had(shop: Shop, lake: Lake, monkeypatch: pytest
     assert refused.code == 2
     said = "s3://nowhere-at-all: there is no bucket nowhere-at-all (profiles.path in muster.yml)"
     assert refused.err == f"error: {said}\n"
-    monkeypatch.setattr("muster.activation.stores.urls._is_installed", lambda _: False)
+    monkeypatch.setattr("muster.activation.stores.urls.is_installed", lambda _: False)
     refused = shop.muster("evaluate", "--at", "2026-11-20T02:00Z")
     assert refused.err.startswith(
         "error: muster.yml: profiles.path: cannot be used: boto3 is not installed; pip install"

@@ -161,7 +161,7 @@ def test_declared_requests(world: Any, tree: Any, exited: Any, url: str, aggrega
     for each in passes:
         fitting = [e for e in each if not plain_bodies.is_too_large(model, e, largest)]
         expected += plain_bodies.requests(model, fitting, key, most, largest, first=len(expected))
-    told_apart = [each for each in found if not each.is_too_large]
+    told_apart = [each for each in found if not each.refused_as]
     if len(told_apart) == len(found):
         assert [(each.method, each.url, each.body) for each in found] == [
             (each.method, each.url, each.body) for each in expected

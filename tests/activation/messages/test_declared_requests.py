@@ -112,11 +112,11 @@ def test_url_values_add_no_structure(tmp_path: Path) -> None:
     people = [Person(str(number), {0: True}) for number in range(1, 5)]
     found = sent(told(tmp_path, PROFILES.with_columns(email=pl.col("email").replace("d@x.com", "..")), of, people), of)
     in_order = sorted(found, key=lambda each: each.people)
-    assert [(each.url, each.body, each.is_too_large) for each in in_order] == [
-        ("https://x.example/users/ann%40x.com", '{"id":1}', False),
-        ("https://x.example/users/b%2Fb%40x.com", '{"id":2}', False),
-        ("", '{"id":3}', True),
-        ("https://x.example/users/%2E%2E", '{"id":4}', False),
+    assert [(each.url, each.body, each.refused_as) for each in in_order] == [
+        ("https://x.example/users/ann%40x.com", '{"id":1}', None),
+        ("https://x.example/users/b%2Fb%40x.com", '{"id":2}', None),
+        ("", '{"id":3}', "no_value_in_url"),
+        ("https://x.example/users/%2E%2E", '{"id":4}', None),
     ]
 
 
@@ -161,7 +161,8 @@ def test_limits_of_the_service_hold(tmp_path: Path) -> None:
     changes = told(tmp_path, profiles, of, people)
     assert [len(each.people) for each in sent(changes, of, Limits(entries=3))] == [3, 1]
     found = sent(changes, of, Limits(bytes=len('{"users":["a","b"]}')))
-    assert [(each.people, each.is_too_large) for each in found] == [(["1", "2"], False), (["3"], True), (["4"], False)]
+    assert [each.people for each in found] == [["1", "2"], ["3"], ["4"]]
+    assert [each.refused_as for each in found] == [None, "too_large", None]
     assert sent(changes, of, Limits(bytes=len('{"users":["a","b"]}') - 1))[0].people == ["1"]
 
 
@@ -176,8 +177,8 @@ def test_records_of_a_stream_are_single_objects(tmp_path: Path) -> None:
     assert json.loads(texts[0])["city"] == "Oslo"
     assert [batch.requests.height for batch in found] == [1, 1]
     longest = max(len(each) for each in texts) + 1
-    assert not any(any(batch.requests["is_too_large"]) for batch in batches(changes, of, Limits(entry_bytes=longest)))
-    assert any(any(batch.requests["is_too_large"]) for batch in batches(changes, of, Limits(entry_bytes=longest - 1)))
+    assert not any(any(batch.requests["refused_as"]) for batch in batches(changes, of, Limits(entry_bytes=longest)))
+    assert any(any(batch.requests["refused_as"]) for batch in batches(changes, of, Limits(entry_bytes=longest - 1)))
 
 
 def test_requests_that_are_not_full_wait(tmp_path: Path) -> None:

@@ -155,6 +155,7 @@ def test_a_restored_outbox_is_uncertain(tmp_path: Path) -> None:
     answered = {person for outgoing in first.sent[:-1] for person in persons_in(outgoing)}
     assert {person for person, outcome in outcomes.items() if outcome == "accepted"} == answered
     assert {*outcomes.values()} == {"accepted", "uncertain"}
+    assert (settle(restored).messages, settle(restored).requests) == (60, 30)
 
 
 def test_a_log_may_be_cut_anywhere(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from support.outboxes import (
     by_person,
     persons_in,
     refusing,
+    reopened,
     told,
     written,
 )
@@ -25,6 +26,7 @@ from muster.activation.outbox.outcomes import Outcomes
 from muster.activation.outbox.pace import LONGEST_WISH, Pace
 from muster.activation.outbox.reading import Outbox
 from muster.activation.outbox.send import send_outbox
+from muster.activation.outbox.settle import settle
 
 Rule = Callable[[Outgoing, int], Answer]
 ONE = Pace(in_flight=1)
@@ -235,7 +237,7 @@ def test_after_the_last_try_the_run_fails(tmp_path: Path, meaning: str, outcome:
     outcomes = _send(written(tmp_path, _tens(20, 2)), endpoint, Pace(in_flight=1, retries=2))
     assert [*by_person(outcomes).values()] == ["accepted"] * 2 + [outcome] * 2 + ["unsent"] * 36
     assert len(endpoint.sent) == 4
-    assert "failed in 3 tries: why" in str(outcomes.error)
+    assert str(outcomes.error) == "why, in 3 tries of a request; the rest stays due"
     assert outcomes.messages == (2 if outcome == "unsent" else 4)
 
 
@@ -282,6 +284,16 @@ def test_any_other_answer_ends_the_run(tmp_path: Path) -> None:
     assert outcomes.answers == {"accepted": 1, "fatal": 1}
 
 
+def test_a_request_that_never_went_out_is_not_uncertain(tmp_path: Path) -> None:
+    """V2: where credentials or a certificate fail, the run ends and nobody was told anything."""
+    endpoint = FakeEndpoint(lambda *_: Answer("fatal", "no token", sent=False))
+    outbox = written(tmp_path, [[0], [1]])
+    outcomes = _send(outbox, endpoint, ONE)
+    assert {*by_person(outcomes).values()} == {"unsent"}
+    assert (outcomes.messages, outcomes.requests, outcomes.answers) == (0, 0, {"unsent": 1})
+    assert {*by_person(settle(reopened(outbox))).values()} == {"unsent"}
+
+
 # Streams
 
 
@@ -305,7 +317,7 @@ def test_records_that_are_never_taken_stay_due(tmp_path: Path) -> None:
     endpoint = FakeEndpoint(lambda _, tries: Answer("accepted", "slow down", again=(1,) if tries == 1 else (0,)))
     outcomes = _send(written(tmp_path, [[0, 1]], is_stream=True), endpoint, Pace(retries=2))
     assert by_person(outcomes) == {0: "accepted", 1: "uncertain"}
-    assert "failed in 3 tries: slow down" in str(outcomes.error)
+    assert str(outcomes.error) == "slow down, in 3 tries of a request; the rest stays due"
 
 
 def test_a_batch_that_fails_is_split(tmp_path: Path) -> None:

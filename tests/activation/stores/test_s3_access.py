@@ -175,7 +175,7 @@ def test_a_bucket_that_is_not_there(shop: BucketShop, s3: servers.S3) -> None:
 def test_the_library_is_not_installed(shop: BucketShop) -> None:
     """SPEC 10: one message that says what to install."""
     shop.bucket("crm")
-    with mock.patch.object(urls, "_is_installed", return_value=False):
+    with mock.patch.object(urls, "is_installed", return_value=False):
         result = shop.muster("validate", "--at", FIRST)
     assert result.code == 2
     assert 'cannot be used: boto3 is not installed; pip install "muster-activation[s3]"' in result.err
@@ -190,8 +190,8 @@ def test_destinations_are_listed(shop: BucketShop) -> None:
     shop.bucket("crm", activations=["one", "two"])
     shop.destination("later", mapping=["profile_id"])
     assert shop.ok("destinations", "list", "--json").json == [
-        {"id": "crm", "name": "crm", "url": f"s3://drop/{shop.prefix}/crm", "activations": 2},
-        {"id": "later", "name": "later", "url": "out/later", "activations": 0},
+        {"id": "crm", "name": "crm", "kind": "files", "url": f"s3://drop/{shop.prefix}/crm", "activations": 2},
+        {"id": "later", "name": "later", "kind": "files", "url": "out/later", "activations": 0},
     ]
 
 

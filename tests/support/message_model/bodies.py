@@ -53,7 +53,7 @@ def profile_object(
     ups: dict[str, Any] = {}
     for (audience, name), status, time in states:
         ups[name] = {"lastQualificationTime": text(time), "status": status}
-        ups[name] |= {"name": f"The {audience}"} if setup.names else {}
+        ups[name] |= {"name": f"The {audience}"} if setup.names and (audience, name) in setup.places else {}
     for audience, time in sorted(others):
         ups[audience] = {"lastQualificationTime": text(time), "status": "realized"}
     if ups:

@@ -120,9 +120,13 @@ class Case:
                 found.append((row, message))
             if message and self.remapped and message.trigger == {"attributes"}:
                 found.append((row, None))  # whose values are null before and now has nothing new; this is left open
-            if message is None and row.maybe and (unasked := self._message(profile, row, asked=True)):
-                found.append((row, unasked))  # an uncertain profile is always sent again, but a taken-out one never
-            if message is not None and self._is_dead(row, message):
+            # An uncertain profile is always sent again, but taken-out audiences never; who was refused is offered again,
+            # also where a resync alone had a reason.
+            if message is None and (row.maybe or row.tries) and (unasked := self._message(profile, row, asked=True)):
+                found.append((row, unasked))
+            if self.setup.keyed and message and row.tries >= self.setup.dead_after and not message.exits:
+                found += [(row, None), (row, message)]  # whether an entry or the profile is given up is left open
+            elif message is not None and self._is_dead(row, message):
                 found += [(row, None), *([(row, message)] if self.resync else [])]
         return found
 
@@ -140,7 +144,7 @@ class Case:
                 {"membership", "consent"} if gone_forgotten else {"consent" if withdrawn else "membership"}
             )
             return self._withdrawal(profile, row, trigger) if row.holds and told else None
-        return self._change(profile, row)
+        return self._change(profile, row, asked=asked)
 
     def _exit_times(self, profile: str, place: Place, *, withdrawn: bool) -> Times:
         """X3d: the time of the exit, or the instant for a profile that is realized still."""
@@ -167,20 +171,22 @@ class Case:
         told_ids = [each.ids for each in row.all_told]
         union = frozenset().union(*(each or frozenset() for each in told_ids))
         all_ids = {each or frozenset() for each in told_ids} | {union}
+        if any(each.without_ids for each in row.all_told):
+            all_ids.add(frozenset())  # "last sent" may mean the last message, or the last that had any
         shown = [[(place, EXITED, times) for place, times in exits.items()]]
         if len(exits) > 1:  # in which order taken-out audiences come is open
             shown = [list(each) for each in itertools.permutations(shown[0])]
         texts = profile_texts(self.setup, [values], shown, [], all_ids)
         return Message(trigger, told, exits=True, leaves=True, texts=texts)
 
-    def _change(self, profile: str, row: Row) -> Message | None:
+    def _change(self, profile: str, row: Row, *, asked: bool) -> Message | None:
         now = {place: found[profile] for place, found in self.desired.items() if profile in found}
         exits = {
             place: self._exit_times(profile, place, withdrawn=False)
             for place in self.setup.places
             if place in row.holds and place not in now
         }
-        trigger = self._trigger(profile, row, now, bool(exits))
+        trigger = self._trigger(profile, row, now, has_exits=bool(exits), asked=asked)
         if trigger is None:
             return None
         before = row.told or Told()
@@ -194,7 +200,8 @@ class Case:
         held = {**before.held, **dict.fromkeys(exits, frozenset[str]())}
         if self.setup.keyed:
             held |= {place: self.identifiers(profile) for place in now}
-        told = Told(states, kept, self.values(profile), held, {**before.ids_of, **dict.fromkeys(now, kept)})
+        own_ids = {**before.ids_of, **dict.fromkeys(now, kept)}
+        told = Told(states, kept, self.values(profile), held, own_ids, without_ids=ids is None)
         if self.setup.keyed:
             return self._keyed(profile, row, now=now, exits=exits, trigger=trigger, told=told)
         shown = [
@@ -220,7 +227,9 @@ class Case:
         last = {each.target: row.told.values.get(each.target) for each in self.setup.mandatory}
         return [newest, newest | last]
 
-    def _trigger(self, profile: str, row: Row, now: Mapping[Place, datetime], has_exits: bool) -> frozenset[str] | None:
+    def _trigger(
+        self, profile: str, row: Row, now: Mapping[Place, datetime], *, has_exits: bool, asked: bool
+    ) -> frozenset[str] | None:
         """V3: why the profile is told of, of consent, membership, identity and attributes the first (V11)."""
         before = row.told.states if row.told else {}
         is_member = bool(now) or has_exits
@@ -230,8 +239,8 @@ class Case:
             found = "identity"
         elif is_member and row.told and "attributes" in self.setup.triggers and row.told.values != self.values(profile):
             found = "attributes"
-        elif is_member and (row.maybe or self.resync):
-            return frozenset({"membership", "identity", "attributes"})
+        elif is_member and (row.maybe or self.resync or asked):
+            return frozenset({"membership", "identity", "attributes", "resync"})
         else:
             return None
         return frozenset({"membership", "identity", "attributes"} if row.maybe else {found})
@@ -242,8 +251,14 @@ class Case:
             return False
         if any(each is not None and each != ids for each in (told.ids, *self._place_ids(told))):
             return True
-        members = [place for place, found in self.desired.items() if self.setup.keyed and profile in found]
-        return any(self._exiting(profile, place, self._left(profile, told, place))[0] for place in members)
+        if any(self.identifiers(profile) - told.held.get(place, frozenset()) for place in self._members(profile)):
+            return True
+        return any(
+            self._exiting(profile, place, self._left(profile, told, place))[0] for place in self._members(profile)
+        )
+
+    def _members(self, profile: str) -> list[Place]:
+        return [place for place, found in self.desired.items() if self.setup.keyed and profile in found]
 
     def _left(self, profile: str, told: Told, place: Place) -> frozenset[str]:
         """Identifiers that the receiver has still, of a member who has them no more."""
@@ -269,7 +284,8 @@ class Case:
         keys = self.identifiers(profile)
         for place, time in now.items():
             is_due = self._is_due(profile, row, place, time)
-            (groups if is_due else optional)[place, REALIZED] = (keys, keys)
+            lacking = keys - (row.told.held.get(place, frozenset()) if row.told else frozenset())
+            (groups if is_due or lacking else optional)[place, REALIZED] = (keys if is_due else lacking, keys)
             must_leave = is_due or "identity" in self.setup.triggers
             leaving = self._exiting(profile, place, row.held(place) - keys)
             (groups if must_leave else optional)[place, EXITED] = leaving
