@@ -151,7 +151,7 @@ def test_five_refused_requests_are_a_wrong_template(tmp_path: Path) -> None:
     outcomes = _send(written(tmp_path, _tens(9)), endpoint)
     assert len(endpoint.sent) == 5
     assert {*by_person(outcomes).values()} == {"unsent"}
-    assert "5 requests were refused and none was accepted" in str(outcomes.error)
+    assert "5 requests were refused (422) and none was accepted" in str(outcomes.error)
     assert (outcomes.messages, outcomes.requests, outcomes.answers) == (20, 5, {"refused": 5})
 
 
