@@ -12,7 +12,7 @@ import polars as pl
 from muster.activation.audit.verify import Checked, CheckedRun, Difference, Result
 from muster.activation.errors import InputError, MusterError, StateError
 from muster.activation.frames.engine import ReadError
-from muster.activation.messages.requests import TOO_LARGE
+from muster.activation.messages.requests import NO_URL, TOO_LARGE
 from muster.activation.model.history import Run
 from muster.activation.outbox.outcomes import OUTCOME, REASON, UNSENT
 from muster.activation.outbox.reading import open_outbox
@@ -76,7 +76,8 @@ def _of_answers(run: Run) -> Iterator[Difference]:
 def _of_entries(run: Run, material: MessageMaterial) -> Iterator[Difference]:
     """Whether a decision holds the entries that the run counts, each with what became of it."""
     entries, messages = material.entries, run.messages or 0
-    sent = entries.filter((pl.col(OUTCOME) != UNSENT) & pl.col(REASON).ne_missing(TOO_LARGE)).height
+    refused_unsent = pl.col(REASON).is_in([TOO_LARGE, NO_URL]).fill_null(value=False)
+    sent = entries.filter((pl.col(OUTCOME) != UNSENT) & ~refused_unsent).height
     if not sent <= messages <= entries.height:
         yield Difference(
             "answers",

@@ -1,6 +1,6 @@
 """What the sender of requests asks of an endpoint: one try of a request at a time, and what the answer means (V10)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -48,7 +48,15 @@ class Answer:
     refused_count: int = 0  # entries that were refused, nobody knows which (V10)
     retry_after: float | None = None  # seconds
     sent: bool = True  # of "fatal": whether the request went out, as opposed to credentials or a certificate that fail
-    excerpt: str = field(default="", repr=False)  # at most 300 characters of the answer, for a terminal with -v (V12)
+    look: Callable[[], str] | None = field(default=None, repr=False, compare=False)  # for ``excerpt``
+
+    @property
+    def excerpt(self) -> str:
+        """At most 300 characters of the answer, for a terminal with -v, without what the request carried (V12).
+
+        It is made when it is asked for: that takes as long as reading the request once more.
+        """
+        return self.look() if self.look else ""
 
 
 @dataclass(frozen=True)

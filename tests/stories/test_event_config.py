@@ -79,6 +79,21 @@ def test_messages_without_guard_are_named(tmp_path: Path) -> None:
     assert "no guard stops" not in place.muster("validate", "--offline", *AT).err
 
 
+def test_a_request_that_does_not_say_who_left(tmp_path: Path) -> None:
+    """V6: validate names a declared request that is the same for people who joined and who left."""
+    request = {"people": {"each": "profiles", "as": "=profile_id"}}
+    place = shop(tmp_path, **URL, request=request)
+    warned = "api/all: the request is the same for people who joined and who left"
+    assert warned in place.muster("validate", "--offline", *AT).err
+    for told in (
+        {"request": {"people": {"each": "profiles", "as": ["=profile_id", "=status"]}}},
+        {"request": request, "method": {"realized": "PUT", "exited": "DELETE"}},
+        {"request": {"when": {"realized": request, "exited": {"gone": request["people"]}}}},
+    ):
+        place.destination("api", kind="http", **URL, **told, activations=[{"audiences": ["all"]}])
+        assert warned not in place.muster("validate", "--offline", *AT).err
+
+
 def test_a_violation_of_messages(tmp_path: Path) -> None:
     """G3, G6: validate and policies check list it with its path, and exit 2; policies show counts the activation."""
     place = shop(tmp_path, **URL, mapping=["email"], marketing_actions=["onsite_advertising"])
@@ -140,3 +155,43 @@ def test_mistakes_stop_every_command(tmp_path: Path, command: str) -> None:
     assert found.code == 2
     assert "destinations/api.yml" in found.err
     assert "is http:// to another machine" in found.err
+
+
+def test_messages_tell_no_audience_that_a_policy_forbids(tmp_path: Path, receiver: Receiver) -> None:
+    """V5, G3: an unmapped audience that would violate a policy is in no message; others that somebody is in are."""
+    place = shop(tmp_path, url=receiver.url("/people"), marketing_actions=["onsite_advertising"])
+    place.audience("known", where="email IS NOT NULL")
+    place.set(labels={"health": ["RHD"]})
+    place.write("policies/p.yml", {"actions": ["onsite_advertising"], "deny": "RHD"})
+    place.ok("evaluate", "--no-exports", "--at", "2026-11-20T02:00Z")
+    place.ok("run", *AT)
+    (request,) = receiver.requests
+    assert [sorted(each["segmentMembership"]["ups"]) for each in request.json] == [["all", "known"]] * 2
+
+
+def test_a_violated_policy_stops_messages(tmp_path: Path, receiver: Receiver) -> None:
+    """G3, G7: the run fails with policy and path, sends nothing, and records labels and violations."""
+    place = shop(tmp_path, url=receiver.url("/people"), mapping=["email"], marketing_actions=["onsite_advertising"])
+    place.set(labels={"email": ["I1"]})
+    place.write("policies/p.yml", {"actions": ["onsite_advertising"], "deny": "I1"})
+    place.ok("evaluate", "--no-exports", "--at", "2026-11-20T02:00Z")
+    found = place.muster("run", *AT)
+    assert found.code == 1
+    assert "policy 'p' denies onsite_advertising for I1: email -> column \"email\" -> api/all" in found.err
+    assert not receiver.requests
+    (run,) = place.runs("api/all")
+    assert run["status"] == "failed"
+    shown = place.ok("runs", "show", run["run_id"], "--json").json["governance"]
+    assert [each["policy"] for each in shown["violations"]] == ["p"]
+
+
+def test_a_missing_variable_stops_one_receiver(tmp_path: Path, receiver: Receiver) -> None:
+    """SPEC 2: without a variable of auth the destination's runs fail by its name, and other destinations go on."""
+    place = shop(tmp_path, url=receiver.url("/people"), auth={"bearer_env": "NOT_SET_HERE"})
+    place.destination("free", kind="http", url=receiver.url("/free"), activations=[{"audiences": ["all"]}])
+    place.ok("evaluate", "--no-exports", "--at", "2026-11-20T02:00Z")
+    found = place.muster("run", *AT)
+    assert found.code == 1
+    assert "environment variable NOT_SET_HERE is not set" in found.err
+    assert {each.path for each in receiver.requests} == {"/free"}
+    assert {run["destination"]: run["status"] for run in place.runs()} == {"api": "failed", "free": "succeeded"}

@@ -62,7 +62,7 @@ class HttpEndpoint:
         answer = meaning_of(reply, self._activation.answers, outgoing)
         if answer.meaning == "accepted" and not answer.refused and not answer.refused_count:
             return answer
-        return replace(answer, excerpt=self._excerpt(reply, outgoing, used))
+        return replace(answer, look=lambda: self._excerpt(reply, outgoing, used))
 
     def _request(self, outgoing: Outgoing, credentials: Credentials) -> Reply:
         headers = request_headers(self._activation.headers, outgoing.key, credentials.headers)

@@ -113,7 +113,8 @@ class Connections:
 
     def __init__(self, context: SSLContext, timeout: float, size: int, environ: Mapping[str, str]) -> None:
         self._context, self._timeout, self._size, self._environ = context, timeout, size, environ
-        self._managers: dict[str | None, urllib3.PoolManager] = {}
+        self._managers: dict[str | None, urllib3.PoolManager] = {}  # by proxy
+        self._ways: dict[tuple[str, str], urllib3.PoolManager] = {}  # by scheme and host
         self._making = threading.Lock()
         self._opened = _Opened()
         self._pools = {
@@ -178,11 +179,14 @@ class Connections:
             connection.close()
 
     def _manager(self, url: str) -> urllib3.PoolManager:
+        scheme, host = urlsplit(url)[:2]
+        if found := self._ways.get((scheme, host)):
+            return found
         proxy = proxy_for(url, self._environ)
         with self._making:
             if proxy not in self._managers:
                 self._managers[proxy] = self._made(proxy)
-            return self._managers[proxy]
+            return self._ways.setdefault((scheme, host), self._managers[proxy])
 
     def _made(self, proxy: str | None) -> urllib3.PoolManager:
         more: dict[str, Any] = {"maxsize": self._size, "ssl_context": self._context}

@@ -1,16 +1,20 @@
 """Event destinations in YAML: what they mean, and how every mistake in them is said (V1 to V7, V10 to V13)."""
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
+from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.event_workspace import ADS, CRM, EVENTS, HUB, STREAM, spoiled, write_events
+import yaml
+from support.event_workspace import ADS, CRM, EVENTS, HUB, STREAM, event_files, spoiled, write_events
 
 from muster.activation.config import workspace as config
 from muster.activation.config.cache_format import from_plain, to_plain
 from muster.activation.config.message_access import place_of_url
-from muster.activation.config.sources import read_sources
+from muster.activation.config.sources import Sources, read_sources
 from muster.activation.errors import Problem
 from muster.activation.model.messages import (
     Aggregation,
@@ -354,6 +358,7 @@ MISTAKES = [
         "/profiles|/{audience.allias}",
         "2: url: {audience.allias}: there is no value 'audience.allias'; did you mean 'audience.alias'",
     ),
+    (REQUEST, "/profiles|/{request.id}", "2: url: {request.id} is given as a request is cut"),
     (CRM, "https://login|http://login", "4: auth.oauth2.token_url: is http:// to another machine"),
     (
         CRM,
@@ -610,3 +615,35 @@ def test_secrets_are_not_in_messages(tmp_path: Path) -> None:
     assert "auth.bearer_env" in found
     assert "headers.X-Key" in found
     assert "hunter2" not in found
+
+
+ODD = (None, "x", [], {}, [{}], -1, True, {"a": None}, ["a", "a"], [None], "${NOPE}", {"each": "profiles"})
+
+
+def places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of each value in a tree."""
+    below = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in below:
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+def test_odd_values_are_mistakes_and_no_accidents(tmp_path: Path) -> None:
+    """SPEC 10: whatever stands at a key, the config is read: with or without mistakes, never with a traceback."""
+    files = {name: text.encode() for name, text in event_files({}).items()}
+    for number, path in enumerate(places(yaml.safe_load(EVERY_KEY))):
+        tree = yaml.safe_load(EVERY_KEY)
+        reduce(lambda part, key: part[key], path[:-1], tree)[path[-1]] = ODD[number % len(ODD)]
+        sources = Sources(tmp_path, files | {"destinations/x.yml": yaml.safe_dump(tree, sort_keys=False).encode()})
+        config.read(sources, SECRETS)
+
+
+def test_short_forms_with_mistakes(tmp_path: Path) -> None:
+    """SPEC 10: a mistake inside a short form is said at the key, and the rest of the file is checked all the same."""
+    text = EVENTS + "success: [200, 404]\nthrottled: {statuss: 429}\nfatal: {status: many}\naggregation: best\n"
+    assert [each.split(": ")[0] + each.split(": ")[1] for each in messages(tmp_path, text)] == [
+        "5success",
+        "6throttled",
+        "7fatal",
+        "8aggregation",
+    ]
