@@ -20,3 +20,8 @@ KINESIS = EndpointKind(
     needs=("boto3",),
 )
 LONGEST_KEY = 256  # characters of a partition key
+
+
+def region_in(stream: str) -> str:
+    """The region that the ARN of a stream names; empty of a name."""
+    return stream.split(":")[3] if stream.startswith("arn:") else ""
