@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from muster.activation.endpoints.protocol import Answer, Endpoint
+from muster.activation.endpoints.wording import failure_of
 from muster.activation.errors import UnfinishedError
 from muster.activation.model.log import logger
 from muster.activation.outbox import answer_log
@@ -221,11 +222,11 @@ class _Sending:
     def _not_before(self, request_id: str, answer: Answer, tries: int) -> float:
         """When a piece is tried again; where it is not, the run ends."""
         if answer.meaning == "fatal":
-            self._fail(f"{_said(answer)}: nothing more was sent, and the rest stays due")
+            self._fail(f"{failure_of(answer)}; nothing more was sent, and the rest stays due")
         elif tries > self.pace.retries:
-            self._fail(f"{_said(answer)}, in {counted(tries, 'try', 'tries')} of a request; the rest stays due")
+            self._fail(f"{failure_of(answer)}, in {counted(tries, 'try', 'tries')} of a request; the rest stays due")
         elif (answer.retry_after or 0) > LONGEST_WISH:
-            self._fail(f"{_said(answer)}, and asked to wait {answer.retry_after:,.0f} seconds; the rest stays due")
+            self._fail(f"{failure_of(answer)}, and asked to wait {answer.retry_after:,.0f} seconds; the rest stays due")
         now = self.clock.seconds()
         again = now + (pause_after(tries, request_id) if answer.retry_after is None else answer.retry_after)
         if answer.meaning == "throttled" or answer.retry_after is not None:
@@ -240,11 +241,6 @@ class _Sending:
             log.info("request %s: %s %s", request_id, answer.meaning, answer.reason)
             if self.show and answer.excerpt:
                 self.show(f"request {request_id}: {answer.meaning} {answer.reason}: {answer.excerpt}")
-
-
-def _said(answer: Answer) -> str:
-    """What went wrong, for the run's error: a status with who said it, any other reason as it is."""
-    return f"the receiver answered {answer.reason}" if answer.reason.isdecimal() else answer.reason
 
 
 @dataclass

@@ -280,7 +280,9 @@ def test_any_other_answer_ends_the_run(tmp_path: Path) -> None:
     outcomes = _send(written(tmp_path, _tens(9)), endpoint, ONE)
     assert len(endpoint.sent) == 2
     assert [*by_person(outcomes).values()] == ["accepted"] * 4 + ["uncertain"] * 4 + ["unsent"] * 28
-    assert outcomes.error == "the receiver answered 403: nothing more was sent, and the rest stays due"
+    assert outcomes.error == (
+        "the receiver answers 403: it does not allow this (see `auth`); nothing more was sent, and the rest stays due"
+    )
     assert outcomes.answers == {"accepted": 1, "fatal": 1}
 
 
