@@ -120,8 +120,8 @@ class Case:
                 found.append((row, message))
             if message and self.remapped and message.trigger == {"attributes"}:
                 found.append((row, None))  # whose values are null before and now has nothing new; this is left open
-            # An uncertain profile is always sent again, but taken-out audiences never; who was refused is offered again,
-            # also where a resync alone had a reason.
+            # An uncertain profile is always sent again, but taken-out audiences never; who was refused is offered
+            # again, also where a resync alone had a reason.
             if message is None and (row.maybe or row.tries) and (unasked := self._message(profile, row, asked=True)):
                 found.append((row, unasked))
             if self.setup.keyed and message and row.tries >= self.setup.dead_after and not message.exits:
