@@ -389,6 +389,11 @@ MISTAKES = [
         "3: connection.addressing: is not a key of a connection to kind kinesis",
     ),
     (STREAM, "stream: profiles|stream: a b", "2: stream: 'a b' is not the name of a stream"),
+    (
+        STREAM,
+        "region: eu-west-1|endpoint: 'http://kinesis.example.com'",
+        "3: connection.endpoint: is http:// to another machine: what it carries can be read on the way; expected https",
+    ),
     (HUB, "hub: people\n|", "1: hub: is required: the name of the event hub"),
     (
         HUB,
