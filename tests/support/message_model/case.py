@@ -125,7 +125,11 @@ class Case:
             # An uncertain profile is always sent again, but taken-out audiences never; who was refused is offered
             # again, also where a resync alone had a reason.
             resent = self.remapped and self.setup.resends  # whether `triggers` can keep that back is left open
-            if message is None and (row.maybe or row.tries or resent) and (unasked := self._message(profile, row, asked=True)):
+            if (
+                message is None
+                and (row.maybe or row.tries or resent)
+                and (unasked := self._message(profile, row, asked=True))
+            ):
                 found.append((row, unasked))
             if self.setup.keyed and message and row.tries >= self.setup.dead_after and not message.exits:
                 found += [(row, None), (row, message)]  # whether an entry or the profile is given up is left open
