@@ -69,7 +69,7 @@ class Batch:
             tuple(notes),
             evaluation_error,
             self._session.warnings.texts,
-            self._errors_before,
+            self._errors_before | (self._messages.errors_before if self._messages else {}),
         )
 
     def finish_interrupted(self) -> None:

@@ -12,6 +12,7 @@ from muster.activation.sending.begin import begin
 from muster.activation.sending.deliver import Sendings, Sent
 from muster.activation.sending.looking import Looks
 from muster.activation.session import Session
+from muster.activation.state.ledger import runs_table
 
 log = logger("muster")
 
@@ -27,6 +28,7 @@ class MessageBatch:
         self._indexes: dict[str, int] = {}  # of runs that are being sent: where in ``outcomes``
         self.blocked: set[str] = set()  # activations whose interrupted run can neither go on nor end
         self.resumed: set[str] = set()  # activations whose interrupted run goes on, or went on
+        self.errors_before: dict[str, str] = {}  # by run id: why the run of the slot before failed
         self.replaced: set[str] = set()  # activations whose interrupted run was replaced
 
     def stop(self) -> None:
@@ -79,6 +81,7 @@ class MessageBatch:
             self._settle(wait=False)
 
     def _begin(self, sending: Sending) -> None:
+        self._note_failing(sending)
         begun = begin(sending, self._session, self._looks)
         if begun.run is None:
             return
@@ -90,6 +93,14 @@ class MessageBatch:
             except MusterError as error:
                 outcome = Outcome(begun.run, error)
         self.outcomes.append(outcome)
+
+    def _note_failing(self, sending: Sending) -> None:
+        """Note why the last run failed: where each command has a slot, one reason is one failure for hooks (SPEC 9)."""
+        if sending.activation.schedule.kind != "each_run":
+            return
+        newest = runs_table.find(self._session.ledger, activation=sending.key, superseded=False, rewound=False, limit=1)
+        if newest and newest[0].status == "failed" and newest[0].error:
+            self.errors_before[sending.run_id] = newest[0].error
 
     def carry_out_rest(self, due: Callable[[], Sequence[Sending]]) -> None:
         """Wait for all runs; then send what ``due`` still names of activations whose interrupted run went on."""

@@ -8,7 +8,8 @@ from muster.activation.mapping.columns import bind
 from muster.activation.mapping.held_namespaces import check_namespace
 from muster.activation.mapping.layout import Layout, layout_of_messages
 from muster.activation.model.messages import MessageActivation
-from muster.activation.model.workspace import Column, SourceLocation
+from muster.activation.model.request_tree import usage
+from muster.activation.model.workspace import STATUS_SOURCE, Column, SourceLocation
 from muster.activation.profiles import namespaces
 from muster.activation.rules.expressions import Moment
 from muster.activation.session import Session
@@ -62,6 +63,17 @@ def check_receiver(activation: MessageActivation, session: Session) -> None:
         endpoint.check()
     finally:
         endpoint.close()
+
+
+def untold_statuses(activations: Sequence[MessageActivation]) -> Iterator[str]:
+    """A note for each declared request that does not say who left: exits look as the others do (V6)."""
+    for each in activations:
+        used = usage(each.url or "", each.request, each.method)
+        told = {column.target for column in each.mapping if column.source == STATUS_SOURCE} | {"status"}
+        by_change = used.shape_by_change or used.method_by_change
+        if each.enabled and each.payload == "request" and not by_change and used.names.isdisjoint(told):
+            remedy = "use =status, a method for exited, or when: {realized: ..., exited: ...}"
+            yield f"{each.key}: the request is the same for people who joined and who left; {remedy}"
 
 
 def unguarded_messages(activations: Sequence[MessageActivation]) -> Iterator[str]:

@@ -15,9 +15,10 @@ from muster.activation.export.lost_values import warn_of_sampled_losses
 from muster.activation.export.sample import Sample, sample_of, sampled, warn_of_odd_values
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS, TIME
-from muster.activation.model.exports import Export
+from muster.activation.model.exports import Export, Sending
 from muster.activation.model.history import AudienceEvaluation
-from muster.activation.model.workspace import Activation, CsvOptions
+from muster.activation.model.messages import MessageActivation
+from muster.activation.model.workspace import Activation, AnyActivation, CsvOptions
 from muster.activation.session import Session
 from muster.activation.state.ledger import evaluations_table
 from muster.runs.planning import rehearsal
@@ -28,17 +29,19 @@ from muster.runs.report import Report
 class Preview:
     """An audience evaluated at an instant, and what an activation of it would export then; nothing is recorded.
 
-    ``evaluation`` and ``sample`` are None when the audience could not be evaluated: the report has the errors.
+    Of an activation that sends messages ``audience`` is the first of ``audiences``. ``evaluation`` and ``sample`` are
+    None when the audience could not be evaluated: the report has the errors.
     """
 
     audience: str
     snapshot: str  # the name of the profile snapshot
-    activation: Activation | None  # None of an audience alone
+    activation: AnyActivation | None  # None of an audience alone
     evaluation: AudienceEvaluation | None
     before: AudienceEvaluation | None  # the newest evaluation that is kept, with which this one was compared
     outcome: Outcome | None  # of the activation's export
     sample: Sample | None
     report: Report
+    audiences: tuple[AudienceEvaluation, ...] = ()  # of all audiences that were asked for, in the order of the config
 
 
 def preview_session(session: Session, target: str, rows: int) -> Preview:
@@ -47,27 +50,30 @@ def preview_session(session: Session, target: str, rows: int) -> Preview:
     ``RefusedError`` for a name that is neither, and for an instant before the audience's newest evaluation.
     """
     activation = _activation(session, target)
-    audience = activation.audience if activation else target
-    request = rehearse_evaluation(session, audience)
-    before = evaluations_table.newest(session.ledger, audience, session.at - timedelta(seconds=1))
+    names = activation.audience_ids if activation else (target,)
+    request = rehearse_evaluation(session, *names)
+    before = evaluations_table.newest(session.ledger, names[0], session.at - timedelta(seconds=1))
     with rehearsal(session) as (scratch, _):
         evaluation = evaluate(scratch, request)
-        found = next((each for each in evaluation.evaluated if each.audience == audience), None)
-        outcome, sample = None, None
-        if found and activation:
+        evaluated = {each.audience: each for each in evaluation.evaluated}
+        found, outcome, sample = evaluated.get(names[0]), None, None
+        if isinstance(activation, MessageActivation):
+            outcome, sample = _sent(scratch, activation, rows)
+        elif found and isinstance(activation, Activation):
             outcome, sample = _exported(scratch, activation, rows)
         elif found:
-            sample = _members(scratch.of_audience(audience), found, before, rows)
+            sample = _members(scratch.of_audience(names[0]), found, before, rows)
     report = Report(session.at, evaluation, (outcome,) if outcome else (), warnings=session.warnings.texts)
-    return Preview(audience, evaluation.snapshot, activation, found, before, outcome, sample, report)
+    asked = tuple(evaluated[name] for name in names if name in evaluated)
+    return Preview(names[0], evaluation.snapshot, activation, found, before, outcome, sample, report, asked)
 
 
-def _activation(session: Session, target: str) -> Activation | None:
+def _activation(session: Session, target: str) -> AnyActivation | None:
     """The activation of that name, or None for an audience; ``RefusedError`` for a name that is neither."""
     workspace = session.workspace
-    activation = workspace.activation(target)
+    activation = workspace.any_activation(target)
     if activation is None and target not in workspace.audiences:
-        keys = [each.key for each in workspace.activations]
+        keys = [each.key for each in workspace.all_activations]
         what, known = (
             ("activation", keys) if "/" in target else ("audience or activation", [*workspace.audiences, *keys])
         )
@@ -87,6 +93,17 @@ def _exported(scratch: Session, activation: Activation, rows: int) -> tuple[Outc
     export = Export(activation, activation.schedule.trigger, scratch.at, scratch.workspace.name)
     outcome = preview_export(export, scratch, take)
     return outcome, taken[0] if taken else None
+
+
+def _sent(scratch: Session, activation: MessageActivation, rows: int) -> tuple[Outcome | None, Sample | None]:
+    """What the activation would send at the instant, due or not; on demand everybody is sent."""
+    from muster.activation.sending.preview import Shown
+    from muster.activation.sending.preview import preview as preview_messages
+
+    shown = Shown(rows, are_bodies=activation.payload == "request")
+    sending = Sending(activation, activation.schedule.trigger, scratch.at, scratch.workspace.name)
+    outcome = preview_messages(sending, scratch, shown)
+    return outcome, None if outcome and outcome.error else shown.sample
 
 
 def _members(scratch: Session, found: AudienceEvaluation, before: AudienceEvaluation | None, rows: int) -> Sample:

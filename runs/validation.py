@@ -31,7 +31,13 @@ from muster.activation.stores import urls
 from muster.activation.values.known_columns import Columns
 from muster.activation.wording import first_names
 from muster.runs import hints
-from muster.runs.message_checks import check_receiver, checked_columns, unguarded_messages, unheld_namespaces
+from muster.runs.message_checks import (
+    check_receiver,
+    checked_columns,
+    unguarded_messages,
+    unheld_namespaces,
+    untold_statuses,
+)
 from muster.runs.sessions import LedgerView
 from muster.runs.source_notes import source_notes
 from muster.runs.untold import untold_notes
@@ -116,6 +122,7 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
     found.notes += found.sampled_notes
     found.notes += _unguarded([each for each in config.activations if each.enabled])
     found.notes += unguarded_messages(config.message_activations)
+    found.notes += untold_statuses(config.message_activations)
     found.notes += _unheard(config)
     found.notes += source_notes(config, lambda: _held_namespaces(found))
     found.notes += untold_notes(session)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,6 @@ from muster.activation.config.message_layers import PRESET, Layers
 from muster.activation.config.yaml_reader import KeyPath, Scalar, Tree
 from muster.activation.errors import did_you_mean
 from muster.activation.model.request_tree import (
-    EACH,
     KINDS_OF_CHANGE,
     RESERVED,
     names_in_url,
@@ -52,7 +51,7 @@ def shapes_of(layers: Layers) -> list[Shape] | None:
 
 def _shapes_of_request(layers: Layers) -> Iterator[Shape]:
     tree, path = layers.get("request"), layers.origin("request")
-    if path is None:
+    if path is None or layers.level("when") > layers.level("request"):
         return
     plain = _plain(tree)
     if isinstance(plain, dict) and set(plain) == {"when"}:
@@ -110,7 +109,9 @@ def check_url(layers: Layers, url: str, targets: Sequence[str]) -> None:
     path = layers.origin("url") or ()
     for name in dict.fromkeys(names_in_url(url)):
         known = (*targets, *RESERVED)
-        if wrong := unknown_name(name, known):
+        if name == "request.id" and name not in targets:
+            layers.document.report(path, "{request.id} is given as a request is cut, after its url; use {run.id}")
+        elif wrong := unknown_name(name, known):
             layers.document.report(path, f"{{{name}}}: {wrong}")
 
 
@@ -138,14 +139,3 @@ def _plain_scalar(value: Scalar) -> Any:
     if _INTEGER.fullmatch(text):
         return int(text)
     return float(text) if _FLOAT.fullmatch(text) else text
-
-
-def has_list(shapes: Sequence[Shape]) -> bool:
-    """Whether a tree has a list over profiles."""
-    return any(_has_list(each.plain) for each in shapes)
-
-
-def _has_list(plain: Any) -> bool:
-    if isinstance(plain, Mapping):
-        return EACH in plain or any(map(_has_list, plain.values()))
-    return isinstance(plain, list) and any(map(_has_list, plain))

@@ -38,7 +38,9 @@ def _report_unknown(model: type[Model], document: Document, path: KeyPath, repai
     kind = _model_at(model, path[:-1])
     parent, key, known = _find(repaired, path[:-1]), str(path[-1]), list(kind.model_fields)
     document.report(path, kind.foreign_keys.get(key) or f"unknown key{did_you_mean(key, known)}")
-    if isinstance(parent, dict):
+    if not isinstance(parent, dict):
+        _blank(repaired, path)  # written in a short form
+    else:
         parent.pop(key, None)
         for near in get_close_matches(key.casefold(), known, n=1):
             parent.setdefault(near, None)
@@ -49,10 +51,12 @@ def _report(model: type[Model], document: Document, mistake: ErrorDetails, repai
     path = mistake["loc"]
     if mistake["type"] == "missing":
         parent = _find(repaired, path[:-1])
-        if isinstance(parent, dict) and path[-1] not in parent:
-            key = str(path[-1])
-            document.report(path[:-1], f"is required: {REQUIRED[key]}", key=path)
-            parent[key] = None
+        if not isinstance(parent, dict) or path[-1] not in parent:
+            document.report(path[:-1], f"is required: {REQUIRED[str(path[-1])]}", key=path)
+        if not isinstance(parent, dict):
+            _blank(repaired, path)  # written in a short form
+        else:
+            parent.setdefault(str(path[-1]), None)
         return
     document.report(path, _message(model, mistake))
     _blank(repaired, path)
@@ -79,9 +83,18 @@ def _copy(tree: Tree) -> Tree:
 
 
 def _find(tree: Any, path: KeyPath) -> Any:
+    """What is at ``path``; None where the file has a short form instead."""
     for part in path:
+        if not _has(tree, part):
+            return None
         tree = tree[part]
     return tree
+
+
+def _has(tree: Any, part: str | int) -> bool:
+    if isinstance(tree, list):
+        return isinstance(part, int) and part < len(tree)
+    return isinstance(tree, dict) and part in tree
 
 
 def _blank(tree: Any, path: KeyPath) -> None:
@@ -91,7 +104,7 @@ def _blank(tree: Any, path: KeyPath) -> None:
     """
     for depth, part in enumerate(path):
         inner = tree[part]
-        if depth == len(path) - 1 or not isinstance(inner, dict | list):
+        if depth == len(path) - 1 or not _has(inner, path[depth + 1]):
             tree[part] = None
             return
         tree = inner

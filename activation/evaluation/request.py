@@ -47,13 +47,13 @@ def request_evaluation(session: Session, names: Sequence[str], *, replace: bool 
     return Request(lacking, "some" if names else "all", notes)
 
 
-def rehearse_evaluation(session: Session, name: str) -> Request:
-    """An audience and those that it refers to, evaluated again even at an instant whose evaluation a run used.
+def rehearse_evaluation(session: Session, *names: str) -> Request:
+    """Audiences and those that they refer to, evaluated again even at an instant whose evaluation a run used.
 
     For an evaluation that is not kept. ``RefusedError`` for an instant before an audience's latest evaluation.
     """
     audiences = session.workspace.audiences
-    wanted = with_references([name], audiences)
+    wanted = with_references(names, audiences)
     order = tuple(each for each in in_order(audiences) if each in wanted)
     _refuse_past(session, [evaluations_table.newest(session.ledger, each) for each in order])
     return Request(order, "some")

@@ -169,7 +169,7 @@ class EntryMaker:
         absent = [] if IDENTIFIER in known else [_null(IDENTIFIER)]
         namespaces = self._namespaces() if self._shapes.is_per_namespace else _null(NAMESPACE)
         found = people.select(PERSON, AT, *typed, self._time(place, is_exit), *others, *absent, namespaces)
-        return found.explode(NAMESPACE) if self._shapes.is_per_namespace else found
+        return found.explode(NAMESPACE, empty_as_null=True) if self._shapes.is_per_namespace else found
 
     def _namespaces(self) -> pl.Expr:
         ids = pl.when(columns.IS_WITHDRAWAL).then(columns.IDS_SENT).otherwise(IDS)

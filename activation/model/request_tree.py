@@ -191,10 +191,6 @@ class Usage:
         """All names."""
         return self.in_key | self.in_entries
 
-    def tells_audiences(self, targets: Iterable[str]) -> bool:
-        """Whether an entry is about one audience, as a value of the audience is used."""
-        return not (self.names - {*targets}).isdisjoint(OF_AN_AUDIENCE)
-
 
 def usage(url: str, request: Mapping[str, str], method: Mapping[str, str]) -> Usage:
     """The names that a url and the trees of ``request`` (JSON text by kind of change) use."""

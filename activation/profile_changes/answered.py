@@ -26,6 +26,7 @@ IS_UNCERTAIN = "is_uncertain"  # an entry may have been sent, and no answer sett
 IS_REFUSED = "is_refused"  # an entry was
 IS_REFUSED_EXIT = "is_refused_exit"  # an entry with an exit was refused
 IS_UNSENT = "is_unsent"  # no entry was sent
+IS_SETTLED = "is_settled"  # all entries of the run were accepted: so were those of members who share an identifier
 IS_NEW = "is_new"  # a realized entry was accepted, or may have been
 WAITS = "waits"  # a realized entry waits for others (V7)
 HAS_ENTRIES = "has_entries"
@@ -190,4 +191,5 @@ def _with_waiting(
     """Add ``waits``; who has no entry, and waits for none, counts as accepted once all were."""
     waits = persons[PERSON].is_in(waiting[PERSON].unique().implode()).alias(WAITS)
     is_accepted = ~pl.col(WAITS) & (pl.col(IS_ACCEPTED) | (~pl.col(HAS_ENTRIES) & is_settled))
-    return found.with_columns(waits).with_columns(is_accepted.alias(IS_ACCEPTED))
+    settled = pl.lit(is_settled).alias(IS_SETTLED)
+    return found.with_columns(waits, settled).with_columns(is_accepted.alias(IS_ACCEPTED))

@@ -13,6 +13,7 @@ from muster.activation.comparison.reasons import Reason, judge, needed_values
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ROW, TIME
 from muster.activation.mapping.columns import VALUE
+from muster.activation.mapping.kept import UNMAPPED
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.profile_changes import people
@@ -27,6 +28,8 @@ from muster.activation.profile_changes.columns import (
 )
 from muster.activation.profile_changes.people import held, name_of, sent
 from muster.activation.values.message_json import message_json
+
+_ID = "id"
 
 
 def looked_at(
@@ -63,20 +66,30 @@ def _judged(whole: pl.DataFrame, reasons: tuple[Reason, ...], values: ProfileVal
     return judge(asked, reasons, values).select(ROW, *named)
 
 
-def with_differences(looked: pl.DataFrame, mapped: Iterable[int], kept: Iterable[str]) -> pl.DataFrame:
-    """Add whether identifiers, or kept values, are not those that were told; ``looked`` has what rows keep."""
-    told = pl.col(IDENTIFIERS)
-    others = (
-        pl.col(desired(i)) & (pl.col(held(i)).list.set_symmetric_difference(told).list.len() > 0).fill_null(value=False)
-        for i in mapped
-        if held(i) in looked.columns
-    )
+def with_differences(looked: pl.DataFrame, mapped: Sequence[int], kept: Iterable[str]) -> pl.DataFrame:
+    """Add whether identifiers, or kept values, are not those that were told; ``looked`` has what rows keep.
+
+    An identifier that another member has now is no difference: it needs no exit.
+    """
+    others = [_other_identifiers(looked, place) for place in mapped if held(place) in looked.columns]
     values = (
         (pl.col(sent(name)) != pl.col(people.now(name))).fill_null(value=True) & pl.col(sent(name)).is_not_null()
         for name in kept
-        if not name.startswith("key:")
+        if not name.startswith(UNMAPPED)
     )
-    nobody = pl.lit(value=False)
-    return looked.with_columns(
-        pl.any_horizontal(*others, nobody).alias(HELD_DIFFERS), pl.any_horizontal(*values, nobody).alias(KEPT_DIFFERS)
-    )
+    differs = pl.any_horizontal(*values, pl.lit(value=False)).alias(KEPT_DIFFERS)
+    others = others or [pl.Series("nobody", [False]).new_from_index(0, looked.height)]
+    named = pl.DataFrame(others).select(pl.any_horizontal(pl.all()).alias(HELD_DIFFERS))
+    return pl.concat([looked.drop(HELD_DIFFERS).with_columns(differs), named], how="horizontal")
+
+
+def _other_identifiers(looked: pl.DataFrame, place: int) -> pl.Series:
+    """Whether a member of an audience has identifiers that were not told, or was told some that nobody has now."""
+    told, before = pl.col(IDENTIFIERS), pl.col(held(place))
+    known = looked.lazy().filter(pl.col(desired(place)) & before.is_not_null())
+    lost = known.select(ROW, before.list.set_difference(told).alias(_ID)).explode(_ID).drop_nulls(_ID)
+    members = looked.lazy().filter(pl.col(desired(place))).select(told.alias(_ID)).explode(_ID)
+    nobody_has = lost.join(members, on=_ID, how="anti").select(pl.col(ROW).unique())
+    is_new = known.filter(told.list.set_difference(before).list.len() > 0).select(ROW)
+    rows = engine.collect(pl.concat([nobody_has, is_new]), looked.height)[ROW]
+    return looked[ROW].is_in(rows.implode()).alias(held(place))

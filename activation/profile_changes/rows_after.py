@@ -194,7 +194,9 @@ def _of_place(i: int) -> dict[str, pl.Expr]:
     rises, falls, whole = pl.col(of.rises(i)), pl.col(of.falls(i)), pl.col(of.is_whole(i))
     may_rise, may_fall = pl.col(of.may_rise(i)), pl.col(of.may_fall(i))
     yes, no = pl.lit(value=True), pl.lit(value=False)
-    maybe = pl.when(may_rise).then(yes).when(may_fall).then(no)
+    # What may have been told as realized stays so until an exit is accepted.
+    may_hold = _then(maybe_status(i)).fill_null(value=False) & ~_then(status(i)).fill_null(value=False)
+    maybe = pl.when(may_rise).then(yes).when(may_fall).then(may_hold)
     return {
         status(i): pl.when(rises).then(yes).when(falls).then(no).otherwise(_then(status(i))),
         time(i): pl.when(rises | falls).then(time(i)).otherwise(_then(time(i))),
@@ -208,7 +210,7 @@ def _identifiers(i: int) -> dict[str, pl.Expr]:
     taken, given_up = _list(pl.col(of.taken(i))), _list(pl.col(of.given_up(i)))
     before, maybe = _list(_then(held(i))), _list(_then(maybe_held(i)))
     is_told_now = pl.col(is_told(i)).fill_null(value=False)
-    settled = is_told_now & pl.col(of.IS_ACCEPTED)
+    settled = is_told_now & pl.col(of.IS_ACCEPTED) & pl.col(of.IS_SETTLED)
     remaining = before.list.set_difference(given_up).list.set_union(taken)
     after = pl.when(settled).then(taken).otherwise(remaining).list.sort()
     unsettled = maybe.list.set_difference(given_up).list.set_difference(taken)

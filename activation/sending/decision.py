@@ -10,11 +10,13 @@ It holds no body: bodies are made of it, the recipe and the snapshot. Rows of fo
 
 import polars as pl
 
+from muster.activation.export.written_rows import FORGOTTEN_MARK
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, ROW
 from muster.activation.messages.requests import PERSON, REQUEST
 from muster.activation.model.history import Run, StoredFile
 from muster.activation.outbox.outcomes import OUTCOME, REASON
+from muster.activation.profiles.forgotten import Forgotten
 from muster.activation.profiles.roster import Roster
 from muster.activation.state import state_paths
 from muster.activation.state.files import State
@@ -23,8 +25,13 @@ ENTRIES, ENTRY = "entries", "entry"
 _NUMBER = "profile_number"  # of the state's numbering: it means nothing in a backup of another
 
 
-def write_decision(state: State, run: Run, people: pl.LazyFrame, entries: pl.LazyFrame) -> StoredFile:
-    """Store whom a run told; ``people`` and ``entries`` are those of its outbox, with outcomes and reasons."""
+def write_decision(
+    state: State, run: Run, people: pl.LazyFrame, entries: pl.LazyFrame, forgotten: Forgotten | None = None
+) -> StoredFile:
+    """Store whom a run told; ``people`` and ``entries`` are those of its outbox, with outcomes and reasons.
+
+    Who is ``forgotten`` is left out, and the file's metadata says so (G8).
+    """
     own = (
         entries.with_row_index(ENTRY)
         .group_by(PERSON, maintain_order=True)
@@ -33,7 +40,10 @@ def write_decision(state: State, run: Run, people: pl.LazyFrame, entries: pl.Laz
     names = engine.schema_of(people).names()
     kept = people.drop(each for each in (ROW, _NUMBER) if each in names).with_row_index(PERSON)
     whole = kept.join(own, on=PERSON, how="left", maintain_order="left").drop(PERSON)
-    return state.write(engine.collect(whole), state_paths.decision_file(run.run_id))
+    found = engine.collect(whole)
+    known = found.filter(~forgotten.has(found[PROFILE_ID], former=True)) if forgotten else found
+    about = {FORGOTTEN_MARK: "1"} if known.height < found.height else {}
+    return state.write(known, state_paths.decision_file(run.run_id), about)
 
 
 def read_decision(state: State, decision: StoredFile, remedy: str) -> pl.DataFrame:

@@ -1,14 +1,19 @@
 """What a run that sends messages would do, without doing it: profiles by trigger, messages, requests, bytes (V11)."""
 
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import polars as pl
 
 from muster.activation.errors import MusterError
 from muster.activation.export.carry_out import Outcome
 from muster.activation.export.decided import as_user_reads
+from muster.activation.export.sample import Sample
 from muster.activation.inputs.parquet import blamed
+from muster.activation.messages.requests import REQUEST, TEXT_PREFIX, Batch, body_of, part, text
 from muster.activation.model.exports import Sending
-from muster.activation.outbox.writing import remove_outbox, write_outbox
 from muster.activation.profile_changes.changes import Changes
 from muster.activation.sending.begin import Waiting, batches_of, gathered
 from muster.activation.sending.guards import refuse_messages, refuse_removals
@@ -17,10 +22,10 @@ from muster.activation.session import Session
 from muster.activation.wording import counted
 
 
-def preview(sending: Sending, session: Session) -> Outcome | None:
+def preview(sending: Sending, session: Session, shown: "Shown | None" = None) -> Outcome | None:
     """The run with its counts, or the error that it would end with; None where there is nothing to send.
 
-    The outbox is written to the state, which is a scratch folder, and removed.
+    ``shown`` takes the first messages.
     """
     own = session.of_audience(sending.activation.audience_ids[0])
     run = new_run(sending, session)
@@ -29,31 +34,80 @@ def preview(sending: Sending, session: Session) -> Outcome | None:
             changes = gathered(sending, own)
             run = with_changes(run, changes, own)
             refuse_removals(sending, changes.removals)
-            if changes.people.is_empty() and not changes.settles and not changes.failed:
-                return None
-            waiting = Waiting()
-            batches = waiting.apart(batches_of(sending, run, changes, own))
-            outbox = write_outbox(own.state, run, changes.people, batches)
-            remove_outbox(own.state, outbox)
-            totals = outbox["totals"]
+            waiting, totals = Waiting(), Totals()
+            for batch in waiting.apart(batches_of(sending, run, changes, own)):
+                totals.add(batch)
+                if shown:
+                    shown.add(batch)
             own.opened.refuse_changed()
-        if not totals["entries"] and not changes.settles and not changes.failed:
+        if not totals.messages and not changes.settles and not changes.failed:
             return None
-        run = replace(run, messages=totals["entries"], requests=totals["requests"])
+        run = replace(run, messages=totals.messages, requests=totals.requests)
         told = tuple(_remarks(sending.key, changes, totals, waiting.profiles))
-        refuse_messages(totals["entries"], sending)
+        refuse_messages(totals.messages, sending)
     except (MusterError, OSError) as problem:
         error = as_user_reads(problem, sending, own)
         return Outcome(replace(run, error=str(error)), error)
     held = "; ".join(changes.failed)
     failed = as_user_reads(MusterError(held), sending, own) if held else None
-    return Outcome(replace(run, error=held or None), failed, told, totals["bytes"])
+    return Outcome(replace(run, error=held or None), failed, told, totals.bytes)
 
 
-def _remarks(key: str, changes: Changes, totals: Mapping[str, int], waiting: int) -> Iterator[str]:
+@dataclass
+class Totals:
+    """How much a run would send."""
+
+    messages: int = 0
+    requests: int = 0
+    bytes: int = 0
+
+    def add(self, batch: Batch) -> None:
+        """Count a batch."""
+        self.messages += batch.entries.height
+        self.requests += batch.requests.height
+        self.bytes += batch.bytes
+
+
+@dataclass
+class Shown:
+    """The first messages of a run, as texts: objects of profiles, or the whole bodies of declared requests (V5, V6)."""
+
+    limit: int
+    are_bodies: bool
+    total: int = 0
+    texts: list[str] = field(default_factory=list)
+
+    def add(self, batch: Batch) -> None:
+        """Take the messages of a batch, as long as there is room."""
+        self.total += batch.requests.height if self.are_bodies else batch.entries.height
+        room = self.limit - len(self.texts)
+        if room <= 0:
+            return
+        if self.are_bodies:
+            self.texts += [_body(batch, request) for request in batch.requests.head(room).iter_rows(named=True)]
+        else:
+            self.texts += batch.entries[text(0)].head(room).to_list()
+
+    @property
+    def sample(self) -> Sample:
+        """The messages as a preview shows them."""
+        column = "request" if self.are_bodies else "message"
+        values = tuple((json.loads(each),) for each in self.texts)
+        return Sample((column,), self.total, tuple((each,) for each in self.texts), values)
+
+
+def _body(batch: Batch, request: Mapping[str, Any]) -> str:
+    """The body of a request; the request's id, which a run would give it, is left out."""
+    entries = batch.entries.filter(pl.col(REQUEST) == request[REQUEST])
+    lists = [entries[name].to_list() for name in entries.columns if name.startswith(TEXT_PREFIX)]
+    parts = [request[part(place)] for place in range(len(lists) + 1)]
+    return body_of(parts, lists, "")
+
+
+def _remarks(key: str, changes: Changes, totals: Totals, waiting: int) -> Iterator[str]:
     """The size of what is sent, who is sent by which trigger, who waits (V7), and what a new mapping does (V4)."""
-    if totals["requests"]:
-        yield f"{counted(totals['bytes'], 'byte')} in {counted(totals['requests'], 'request')}"
+    if totals.requests:
+        yield f"{counted(totals.bytes, 'byte')} in {counted(totals.requests, 'request')}"
     yield from (f"{number:,} by {trigger}" for trigger, number in changes.counts.by_trigger.items() if number)
     if waiting:
         yield f"{counted(waiting, 'profile')} waiting for others"

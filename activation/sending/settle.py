@@ -15,6 +15,7 @@ from muster.activation.outbox.outcomes import OUTCOME, Outcomes
 from muster.activation.outbox.reading import Outbox
 from muster.activation.outbox.writing import remove_outbox
 from muster.activation.profile_changes.rows_after import RowsAfter, write_rows
+from muster.activation.profiles.forgotten import Forgotten
 from muster.activation.sending.decision import write_decision
 from muster.activation.sending.recorded import Kept, kept_of
 from muster.activation.sending.run_record import with_counts
@@ -46,7 +47,7 @@ def settle(outbox: Outbox, outcomes: Outcomes, session: Session) -> tuple[Run, E
         resent=outcomes.resent,
         answers=dict(outcomes.answers),
         rejects=_write_rejects(run, after, session),
-        decision=write_decision(session.state, run, outbox.people, outcomes.entries) if outcomes.messages else None,
+        decision=_write_decision(outbox, outcomes, session),
         outbox=None,
     )
     before = message_baselines_table.get(session.ledger, run.destination, run.activation)
@@ -122,6 +123,13 @@ def _write_rejects(run: Run, after: RowsAfter, session: Session) -> StoredFile |
     if after.rejects.is_empty():
         return None
     return session.state.write(after.rejects, state_paths.rejects_file(run.run_id))
+
+
+def _write_decision(outbox: Outbox, outcomes: Outcomes, session: Session) -> StoredFile | None:
+    """Whom the run told, for those who verify or repeat it; None where nothing was sent."""
+    if not outcomes.messages:
+        return None
+    return write_decision(session.state, outbox.run, outbox.people, outcomes.entries, Forgotten.of(session.ledger))
 
 
 def _baseline(run: Run, after: RowsAfter, kept: Kept) -> MessageBaseline:

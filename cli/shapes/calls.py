@@ -98,7 +98,7 @@ def _errors(report: "Report") -> list[Json]:
     for problem in report.errors:
         found = outcomes.get(id(problem))
         stopped = [(None, None, name) for name in audiences.get(id(problem), (None,))]
-        places = [(found.destination, found.activation, found.audience)] if found else stopped
+        places = [(found.destination, found.activation, found.audience or None)] if found else stopped
         errors += [_error(line, *place) for place in places for line in _messages(problem)]
     return errors
 

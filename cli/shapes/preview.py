@@ -15,7 +15,7 @@ def preview(found: "Preview") -> Json:
     """The JSON of ``preview``: the audience, the counts of the activation's export, the first rows."""
     activation, evaluation, sample = found.activation, found.evaluation, found.sample
     return {
-        "audience": found.audience,
+        **_audiences(found),
         "destination": activation.destination if activation else None,
         "activation": activation.id if activation else None,
         "evaluated_at": time(found.report.at),
@@ -29,6 +29,14 @@ def preview(found: "Preview") -> Json:
         "warnings": list(found.report.warnings),
         "error": "\n".join(map(str, found.report.errors)) or None,
     }
+
+
+def _audiences(found: "Preview") -> Json:
+    """The one audience, or those of an activation that sends messages, with their sizes; else null."""
+    if found.activation is None or found.activation.exports_files:
+        return {"audience": found.audience, "audiences": None}
+    sizes = [{"id": each.audience, **{name: getattr(each, name) for name in _SIZES}} for each in found.audiences]
+    return {"audience": None, "audiences": sizes}
 
 
 def _export(run: "Run | None") -> Json:

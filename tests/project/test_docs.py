@@ -24,8 +24,10 @@ import yaml
 from pydantic import BaseModel
 from support import servers
 from support.doc_pages import ROOT, Block, Terminal, blocks, pages, prose, run_page, said
+from support.event_shop import KEY, EventShop
 from support.gnupg import gpg
 from support.postgres import Postgres
+from support.receiver import Receiver, refusing
 from support.shop import Shop, invoke
 from support.worked_examples import Example
 from typer.core import TyperGroup
@@ -832,6 +834,29 @@ def test_the_keys_of_status_are_documented(samples: dict[str, Path], tmp_path: P
     }
 
 
+CALLS_OF_MESSAGES = {"resync", "runs retry"}
+
+
+def test_the_keys_of_runs_that_send_messages_are_documented(tmp_path: Path, receiver: Receiver) -> None:
+    """docs/json.md: what `resync`, `plan`, `runs show`, `runs rejects` and `runs retry` print of messages (V11)."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm()
+    receiver.rule = refusing(lambda entry: entry["id"] == "b")
+    shop.send("2026-11-20", "a", "b", "c")
+    [sent] = shop.ok("resync", KEY, "--at", "2026-11-20T06:00Z", "--json").json["runs"]
+    nested = {f"by_trigger.{trigger}" for trigger in sent["by_trigger"]} | {
+        f"excluded_by.{name}" for name in sent["excluded_by"]
+    }
+    assert {key for key in flattened(sent) if key not in nested} <= set(RUN)
+    shown = set(flattened(shop.ok("runs", "show", KEY, "--json").json))
+    assert set(table(JSON, "A run that sent messages")) - {"answers.*"} <= shown
+    rejected = set(flattened(shop.ok("runs", "rejects", KEY, "--json").json))
+    assert rejected == set(table(JSON, "`muster runs rejects RUN --json`"))
+    retried = shop.ok("runs", "retry", KEY, "--json").json
+    assert set(retried) == set(table(JSON, "`muster runs retry RUN --json`"))
+    assert retried["profiles"] == 1
+
+
 def test_every_command_with_json_is_documented() -> None:
     """SPEC 9: what lists takes `--json`, and docs/json.md describes it."""
     taking = {
@@ -839,7 +864,7 @@ def test_every_command_with_json_is_documented() -> None:
         for name, command in command_tree().items()
         if any("--json" in parameter.opts for parameter in command.params)
     }
-    assert taking == {*JSON_OUTPUTS, *KEEPING, *CALLS, "status"}
+    assert taking == {*JSON_OUTPUTS, *KEEPING, *CALLS, *CALLS_OF_MESSAGES, "status"}
     headings = {
         line.removeprefix("### `muster ").partition(" --json")[0]
         for line in JSON.read_text().splitlines()

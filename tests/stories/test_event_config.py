@@ -79,6 +79,21 @@ def test_messages_without_guard_are_named(tmp_path: Path) -> None:
     assert "no guard stops" not in place.muster("validate", "--offline", *AT).err
 
 
+def test_a_request_that_does_not_say_who_left(tmp_path: Path) -> None:
+    """V6: validate names a declared request that is the same for people who joined and who left."""
+    request = {"people": {"each": "profiles", "as": "=profile_id"}}
+    place = shop(tmp_path, **URL, request=request)
+    warned = "api/all: the request is the same for people who joined and who left"
+    assert warned in place.muster("validate", "--offline", *AT).err
+    for told in (
+        {"request": {"people": {"each": "profiles", "as": ["=profile_id", "=status"]}}},
+        {"request": request, "method": {"realized": "PUT", "exited": "DELETE"}},
+        {"request": {"when": {"realized": request, "exited": {"gone": request["people"]}}}},
+    ):
+        place.destination("api", kind="http", **URL, **told, activations=[{"audiences": ["all"]}])
+        assert warned not in place.muster("validate", "--offline", *AT).err
+
+
 def test_a_violation_of_messages(tmp_path: Path) -> None:
     """G3, G6: validate and policies check list it with its path, and exit 2; policies show counts the activation."""
     place = shop(tmp_path, **URL, mapping=["email"], marketing_actions=["onsite_advertising"])
@@ -140,3 +155,64 @@ def test_mistakes_stop_every_command(tmp_path: Path, command: str) -> None:
     assert found.code == 2
     assert "destinations/api.yml" in found.err
     assert "is http:// to another machine" in found.err
+
+
+def test_messages_tell_no_audience_that_a_policy_forbids(tmp_path: Path, receiver: Receiver) -> None:
+    """V5, G3: an unmapped audience that would violate a policy is in no message; others that somebody is in are."""
+    place = shop(tmp_path, url=receiver.url("/people"), marketing_actions=["onsite_advertising"])
+    place.audience("known", where="email IS NOT NULL")
+    place.set(labels={"health": ["RHD"]})
+    place.write("policies/p.yml", {"actions": ["onsite_advertising"], "deny": "RHD"})
+    place.ok("evaluate", "--no-exports", "--at", "2026-11-20T02:00Z")
+    place.ok("run", *AT)
+    (request,) = receiver.requests
+    assert [sorted(each["segmentMembership"]["ups"]) for each in request.json] == [["all", "known"]] * 2
+    assert place.ok("runs", "show", "api/all", "--json").json["governance"]["untold_audiences"] == ["sick"]
+    assert "untold audiences       sick" in place.ok("runs", "show", "api/all").out
+
+
+def test_a_violated_policy_stops_messages(tmp_path: Path, receiver: Receiver) -> None:
+    """G3, G7: the run fails with policy and path, sends nothing, and records labels and violations."""
+    place = shop(tmp_path, url=receiver.url("/people"), mapping=["email"], marketing_actions=["onsite_advertising"])
+    place.set(labels={"email": ["I1"]})
+    place.write("policies/p.yml", {"actions": ["onsite_advertising"], "deny": "I1"})
+    place.ok("evaluate", "--no-exports", "--at", "2026-11-20T02:00Z")
+    found = place.muster("run", *AT)
+    assert found.code == 1
+    assert "policy 'p' denies onsite_advertising for I1: email -> column \"email\" -> api/all" in found.err
+    assert not receiver.requests
+    (run,) = place.runs("api/all")
+    assert run["status"] == "failed"
+    shown = place.ok("runs", "show", run["run_id"], "--json").json["governance"]
+    assert [each["policy"] for each in shown["violations"]] == ["p"]
+
+
+def test_secrets_of_receivers_are_in_no_file(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """V12, X9: after a run no file of the workspace holds a token, a header's secret or a secret part of the url."""
+    secrets = {"TOKEN": "s3cret-token-value", "HOOK": "hook-s3cret-path"}
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    settings = {"auth": {"bearer_env": "TOKEN"}, "headers": {"X-Key": "${TOKEN}"}}
+    place = shop(tmp_path, url=receiver.url("/in/${HOOK}"), **settings)
+    place.ok("evaluate", "--no-exports", "--at", "2026-11-20T02:00Z")
+    told = place.ok("run", "-v", *AT)
+    (request,) = receiver.requests
+    assert (request.path, request.headers["authorization"]) == ("/in/hook-s3cret-path", "Bearer s3cret-token-value")
+    held = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert not any(value.encode() in held or value in told.err + told.out for value in secrets.values())
+    monkeypatch.setenv("HOOK", "another-s3cret")
+    assert "the place changed" in place.ok("plan", "--at", "2026-11-20T04:00Z").out + told.err
+
+
+def test_a_missing_variable_stops_one_receiver(tmp_path: Path, receiver: Receiver) -> None:
+    """SPEC 2: without a variable of auth the destination's runs fail by its name, and other destinations go on."""
+    place = shop(tmp_path, url=receiver.url("/people"), auth={"bearer_env": "NOT_SET_HERE"})
+    place.destination("free", kind="http", url=receiver.url("/free"), activations=[{"audiences": ["all"]}])
+    place.ok("evaluate", "--no-exports", "--at", "2026-11-20T02:00Z")
+    found = place.muster("run", *AT)
+    assert found.code == 1
+    assert "environment variable NOT_SET_HERE is not set" in found.err
+    assert {each.path for each in receiver.requests} == {"/free"}
+    assert {run["destination"]: run["status"] for run in place.runs()} == {"api": "failed", "free": "succeeded"}

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from support.message_model import ACCEPTED, REFUSED, UNCERTAIN, UNSENT, Case, Message, Messenger, Row, Setup
-from support.message_model.messenger import after_group
+from support.message_model.messenger import after_entries
+from support.message_model.words import Entry as ModelEntry
 from support.message_model.words import Group
 from support.model import EXITED, REALIZED
 from support.receiver import Received
@@ -146,7 +147,7 @@ def take(model: Messenger, case: Case, requests: Sequence[Received], run: Mappin
 
 
 def take_killed(model: Messenger, case: Case, requests: Sequence[Received]) -> None:
-    """Of a run that was killed and is replaced: whom it told what the model says, and what may have become of it (V8)."""
+    """Of a run that was killed and is replaced: whom it told what the model says, and what perhaps became of it."""
     told = entries(requests, keyed=case.setup.keyed)
     for profile, possible in options_of(case, {each.profile for each in told}).items():
         of_profile = [each for each in told if each.profile == profile]
@@ -183,26 +184,20 @@ def _groups_after_kill(case: Case, row: Row, message: Message, told: Sequence[En
         keys[group] = keys.get(group, frozenset()) | {each.identifier}
     if not _fits(message, keys, failed=True):
         return []
-    found = [row]
-    for group in sorted({*message.groups, *keys}, key=lambda each: each[1] == EXITED):
-        found = [
-            new
-            for old in found
-            for outcome in (ACCEPTED, REFUSED, UNCERTAIN, UNSENT)
-            for new in after_group(old, message, group, outcome)
-            if outcome in _possible_outcomes(group, names, told)
-        ]
-    return found
+    expected = {(group, key) for group, (_, most) in message.groups.items() for key in most}
+    arrived = {(group, key) for group, found in keys.items() for key in found}
+    outcomes = {entry: _possible_outcomes(entry, names, told) for entry in expected | arrived}
+    return after_entries(row, message, outcomes)
 
 
-def _possible_outcomes(group: Group, names: Mapping[str, Any], told: Sequence[Entry]) -> set[str]:
-    of_group = [each for each in told if (names[each.name], each.status) == group]
-    found = {UNCERTAIN} if of_group else {UNCERTAIN, UNSENT}
-    for each in of_group:
+def _possible_outcomes(entry: ModelEntry, names: Mapping[str, Any], told: Sequence[Entry]) -> frozenset[str]:
+    of_entry = [each for each in told if ((names[each.name], each.status), each.identifier) == entry]
+    found = {UNCERTAIN} if of_entry else {UNCERTAIN, UNSENT}
+    for each in of_entry:
         found |= {ACCEPTED} if each.request.status == 200 else set()
         found |= {UNSENT} if each.request.status == 400 else set()
         found |= {REFUSED} if each.request.status == 400 and each.alone else set()
-    return found
+    return frozenset(found)
 
 
 def options_of(case: Case, profiles: Iterable[str]) -> Options:
@@ -281,19 +276,13 @@ def _take_groups(
         model.keep(profile, [row for row, _ in right])
         return []
     outcomes = {
-        group: frozenset().union(
-            *(
-                outcome(
-                    [each.request for each in found if each.identifier == key],
-                    alone=_is_alone(found, key),
-                    failed=failed,
-                )
-                for key in keys[group]
-            )
+        (group, key): outcome(
+            [each.request for each in found if each.identifier == key], alone=_is_alone(found, key), failed=failed
         )
         for group, found in by_group.items()
+        for key in keys[group]
     }
-    model.settle_groups(profile, right, outcomes)
+    model.settle_entries(profile, right, outcomes)
     return []
 
 

@@ -20,6 +20,7 @@ from muster.activation.messages.building import requests_of
 from muster.activation.messages.requests import AUDIENCE, ENTRY_TYPES, IDENTIFIERS, IS_EXIT, PERSON
 from muster.activation.model.exports import Sending
 from muster.activation.model.history import MessageBaseline
+from muster.activation.model.messages import MessageActivation
 from muster.activation.outbox.outcomes import OUTCOME, REASON
 from muster.activation.profile_changes.changes import Changes, Counts
 from muster.activation.profile_changes.delivered_rows import read_rows
@@ -80,28 +81,33 @@ class Told:
 
 @dataclass
 class Teller:
-    """Tells the profiles of a workspace's first activation that sends messages."""
+    """Tells the profiles of an activation that sends messages, by default of the workspace's first one."""
 
     shop: Shop
+    key: str | None = None
     number: int = 0
 
     def run(self, moment: str, answers: Answers = accepting, *, resync: bool = False, **decided: Any) -> Told:
         """One run at an instant, whose entries are answered as told; rows move accordingly."""
 
         def work(session: Session) -> Told:
-            activation = session.workspace.message_activations[0]
+            activation = self._activation(session)
             trigger = "on_demand" if resync else decided.get("trigger", "scheduled")
             slot = at(decided.get("scheduled", moment))
             sending = Sending(activation, trigger, slot, "shop", override_guards=decided.get("override_guards", False))
             return self._told(gather_changes(sending, session), sending, session, answers)
 
-        return sessions.write(open_workspace(self.shop.root), at(moment), work)
+        return sessions.write(open_workspace(self.shop.root), at(moment), work, keeps_builds=True)
+
+    def _activation(self, session: Session) -> MessageActivation:
+        found = session.workspace.message_activations
+        return next(each for each in found if self.key in {None, each.key})
 
     def plan(self, moment: str) -> Told:
         """Whom a run would tell."""
 
         def work(session: Session) -> Told:
-            sending = Sending(session.workspace.message_activations[0], "scheduled", at(moment), "shop")
+            sending = Sending(self._activation(session), "scheduled", at(moment), "shop")
             return Told(gather_changes(sending, session), [], None, ())
 
         return sessions.read(open_workspace(self.shop.root), at(moment), work)
@@ -112,7 +118,7 @@ class Teller:
         frame, entries = _entries(changes, sending, session, answers)
         if frame.is_empty() and not changes.settles:
             return Told(changes, entries, None, changes.warnings)
-        folder, before = f"baselines/told/{self.number}", None
+        folder, before = f"baselines/{sending.key}/told-{self.number}", None
         if changes.before:
             before = (changes.before.stored, changes.before.made)
         if changes.moved:
@@ -139,7 +145,9 @@ class Teller:
         """The delivered rows by id, without what is null."""
 
         def work(session: Session) -> dict[str, dict[str, Any]]:
-            (baseline,) = message_baselines_table.list_all(session.ledger)
+            activation = self._activation(session)
+            baseline = message_baselines_table.get(session.ledger, activation.destination, activation.id)
+            assert baseline is not None
             frame = engine.collect(read_rows(session.state, baseline.stored, baseline.made, baseline.made))
             return {
                 row.pop("profile_id"): {name: value for name, value in row.items() if value is not None}

@@ -1,16 +1,20 @@
 """Event destinations in YAML: what they mean, and how every mistake in them is said (V1 to V7, V10 to V13)."""
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
+from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.event_workspace import ADS, CRM, EVENTS, HUB, STREAM, spoiled, write_events
+import yaml
+from support.event_workspace import ADS, CRM, EVENTS, HUB, STREAM, event_files, spoiled, write_events
 
 from muster.activation.config import workspace as config
 from muster.activation.config.cache_format import from_plain, to_plain
 from muster.activation.config.message_access import place_of_url
-from muster.activation.config.sources import read_sources
+from muster.activation.config.sources import Sources, read_sources
 from muster.activation.errors import Problem
 from muster.activation.model.messages import (
     Aggregation,
@@ -218,6 +222,26 @@ def test_kinds_of_auth(tmp_path: Path, written: str, auth: Auth) -> None:
     assert there(tmp_path, f"{EVENTS}auth: {{{written}}}\n", **SECRETS).auth == auth
 
 
+def test_when_and_request(tmp_path: Path) -> None:
+    """V6: when beside request gives kinds of change shapes of their own; written nearer, it replaces the request."""
+    both = EVENTS + "request: {all: 1}\nwhen: {exited: {gone: 1}}\n"
+    assert one(tmp_path / "both", both).request == {"": '{"all":1}', "exited": '{"gone":1}'}
+    nested = EVENTS + "request: {when: {realized: {in: 1}, exited: {gone: 1}}}\n"
+    assert one(tmp_path / "nested", nested).request == {"realized": '{"in":1}', "exited": '{"gone":1}'}
+    own = EVENTS + "preset: webhook\nwhen: {realized: {in: 1}, exited: {gone: 1}}\n"
+    assert one(tmp_path / "own", own).request == {"realized": '{"in":1}', "exited": '{"gone":1}'}
+
+
+def test_kinds_and_ids(tmp_path: Path) -> None:
+    """V1, SPEC 2: `kind: files` is the default, and an id is unique among destinations of all kinds."""
+    files = "kind: files\nurl: out\nformat: csv\nmapping: [email]\n"
+    workspace = load(tmp_path / "files", files)
+    assert (list(workspace.destinations), workspace.message_destinations) == (["x"], {})
+    found = messages(tmp_path / "twice", EVENTS + "id: Y\n", destinations__y=files)
+    clash = "the destination id 'y' differs only in letter case from 'Y', in destinations/x.yml"
+    assert found == [f"destinations/y.yml:1: {clash}; give one of them another id"]
+
+
 def test_scalars_in_requests_have_json_types(tmp_path: Path) -> None:
     """V6: what stands in the tree without quotes is a number, truth value or null if it looks like one."""
     tree = 'request: {a: 1, b: 1.5, c: true, d: null, e: "1", f: 007, g: 17:00, h: [~, text], i: "${CRM_ID}", j: ==x}'
@@ -304,12 +328,13 @@ def test_a_missing_variable_stops_its_destination_alone(tmp_path: Path, text: st
 def test_all_mistakes_together(tmp_path: Path) -> None:
     """SPEC 10: every mistake of all files is reported, by file and line."""
     text = EVENTS.replace("audiences: [loyal]", "audiences: [loyall], export: full, schedul: each_run") + "tries: 3\n"
+    kinds = "expected files, http, kinesis, event_hubs"
     assert messages(tmp_path, text, destinations__y="kind: htp\nurl: x\n") == [
         "4: activations[0].audiences[0]: unknown audience 'loyall'; did you mean 'loyal'?",
         "4: activations[0].export: is for destinations of files, and this one takes messages",
         "4: activations[0].schedul: unknown key; did you mean 'schedule'?",
         "5: tries: unknown key; did you mean 'retries' or 'triggers'?",
-        "destinations/y.yml:1: kind: 'htp' is not a kind of destination; expected files, http, kinesis, event_hubs",
+        f"destinations/y.yml:1: kind: 'htp' is not a kind of destination; {kinds}; did you mean 'http'?",
     ]
 
 
@@ -354,6 +379,7 @@ MISTAKES = [
         "/profiles|/{audience.allias}",
         "2: url: {audience.allias}: there is no value 'audience.allias'; did you mean 'audience.alias'",
     ),
+    (REQUEST, "/profiles|/{request.id}", "2: url: {request.id} is given as a request is cut"),
     (CRM, "https://login|http://login", "4: auth.oauth2.token_url: is http:// to another machine"),
     (
         CRM,
@@ -384,6 +410,11 @@ MISTAKES = [
         "3: connection.addressing: is not a key of a connection to kind kinesis",
     ),
     (STREAM, "stream: profiles|stream: a b", "2: stream: 'a b' is not the name of a stream"),
+    (
+        STREAM,
+        "region: eu-west-1|endpoint: 'http://kinesis.example.com'",
+        "3: connection.endpoint: is http:// to another machine: what it carries can be read on the way; expected https",
+    ),
     (HUB, "hub: people\n|", "1: hub: is required: the name of the event hub"),
     (
         HUB,
@@ -610,3 +641,35 @@ def test_secrets_are_not_in_messages(tmp_path: Path) -> None:
     assert "auth.bearer_env" in found
     assert "headers.X-Key" in found
     assert "hunter2" not in found
+
+
+ODD = (None, "x", [], {}, [{}], -1, True, {"a": None}, ["a", "a"], [None], "${NOPE}", {"each": "profiles"})
+
+
+def places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of each value in a tree."""
+    below = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for key, value in below:
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+def test_odd_values_are_mistakes_and_no_accidents(tmp_path: Path) -> None:
+    """SPEC 10: whatever stands at a key, the config is read: with or without mistakes, never with a traceback."""
+    files = {name: text.encode() for name, text in event_files({}).items()}
+    for number, path in enumerate(places(yaml.safe_load(EVERY_KEY))):
+        tree = yaml.safe_load(EVERY_KEY)
+        reduce(lambda part, key: part[key], path[:-1], tree)[path[-1]] = ODD[number % len(ODD)]
+        sources = Sources(tmp_path, files | {"destinations/x.yml": yaml.safe_dump(tree, sort_keys=False).encode()})
+        config.read(sources, SECRETS)
+
+
+def test_short_forms_with_mistakes(tmp_path: Path) -> None:
+    """SPEC 10: a mistake inside a short form is said at the key, and the rest of the file is checked all the same."""
+    text = EVENTS + "success: [200, 404]\nthrottled: {statuss: 429}\nfatal: {status: many}\naggregation: best\n"
+    assert [each.split(": ")[0] + each.split(": ")[1] for each in messages(tmp_path, text)] == [
+        "5success",
+        "6throttled",
+        "7fatal",
+        "8aggregation",
+    ]

@@ -1,12 +1,13 @@
 """V5: messages of whole profiles, one object each."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 from support.told_people import Person, activation, sent, told
 
-from muster.activation.model.messages import MappedAudience
+from muster.activation.model.messages import Aggregation, MappedAudience
 from muster.activation.model.workspace import Column
 
 CARS, DALLAS = MappedAudience("delorean-owners", "DeLorean owners"), MappedAudience("city-dallas", "Dallas", "d-1")
@@ -62,3 +63,43 @@ def test_golden_body(tmp_path: Path) -> None:
         r'{"lastQualificationTime":"2026-11-20T02:00:00Z","status":"exited","name":"DeLorean owners"}}},'
         r'"identityMap":{"Email":[{"id":"old@x.com"}]}}]'
     )
+
+
+def test_objects_in_groups(tmp_path: Path) -> None:
+    """V7: groups by audience, status or namespace hold whole objects; a profile is in each that it has something of."""
+    people = [
+        Person("p1", {0: True, 1: False}, ids=[("CRM", "7"), ("Email", "a@x.com")]),
+        Person("p2", {0: True}, ids=[("Email", "b@x.com")]),
+        Person("p3", {1: True}, told=[], ids=[]),
+    ]
+
+    def groups(*key: str) -> list[list[str]]:
+        of = activation([], CARS, DALLAS, aggregation=Aggregation("configurable", key=key))  # type: ignore[arg-type]
+        return [each.people for each in sent(told(tmp_path, PROFILES, of, people), of)]
+
+    assert groups() == [["p1", "p2", "p3"]]
+    assert groups("audience") == [["p1", "p3"], ["p1", "p2"]]  # the exits of a profile stand first
+    assert groups("status") == [["p1"], ["p1", "p2", "p3"]]
+    assert groups("audience", "status") == [["p1"], ["p1", "p2"], ["p3"]]
+    assert groups("namespace") == [["p1"], ["p1", "p2"], ["p3"]]
+
+
+def test_identities_limit_what_is_told(tmp_path: Path) -> None:
+    """V3, V9: with `identities` only these are sent, and messages of exits alone are answered before all others."""
+    of = activation([Column("vip", "vip")], CARS, DALLAS, identities=("Email",))
+    people = [
+        Person("p1", {0: True, 1: False}, ids=[("CRM", "7"), ("Email", "a@x.com")]),
+        Person("p2", {0: False, 1: False}, ids=[("CRM", "8")]),
+    ]
+    found = sent(told(tmp_path, PROFILES, of, people), of)
+    assert [(each.phase, each.people) for each in found] == [(0, ["p2"]), (1, ["p1"])]
+    bodies = [json.loads(each.body)[0] for each in found]
+    assert [each.get("identityMap") for each in bodies] == [None, {"Email": [{"id": "a@x.com"}]}]
+
+
+def test_ids_keep_their_type(tmp_path: Path) -> None:
+    """D1, M7: whole numbers as ids are numbers; one that no number is spelled as is text."""
+    of = activation([Column("profile_id", "id")], CARS)
+    people = [Person("7", {0: True}), Person("007", {0: False}, withdrawn=True)]
+    found = sent(told(tmp_path, pl.DataFrame({"profile_id": [7]}), of, people), of)
+    assert [each["id"] for each in json.loads(found[0].body)] == [7, "007"]

@@ -120,11 +120,20 @@ class Case:
                 found.append((row, message))
             if message and self.remapped and message.trigger == {"attributes"}:
                 found.append((row, None))  # whose values are null before and now has nothing new; this is left open
-            # An uncertain profile is always sent again, but taken-out audiences never; who was refused is offered again,
-            # also where a resync alone had a reason.
-            if message is None and (row.maybe or row.tries) and (unasked := self._message(profile, row, asked=True)):
+            if message and row.told and row.told.without_ids and message.trigger == {"identity"}:
+                found.append((row, None))  # "the column was absent then": how long ago then is, is left open (X3c)
+            # An uncertain profile is always sent again, but taken-out audiences never; who was refused is offered
+            # again, also where a resync alone had a reason.
+            resent = self.remapped and self.setup.resends  # whether `triggers` can keep that back is left open
+            if (
+                message is None
+                and (row.maybe or row.tries or resent)
+                and (unasked := self._message(profile, row, asked=True))
+            ):
                 found.append((row, unasked))
-            if message is not None and self._is_dead(row, message):
+            if self.setup.keyed and message and row.tries >= self.setup.dead_after and not message.exits:
+                found += [(row, None), (row, message)]  # whether an entry or the profile is given up is left open
+            elif message is not None and self._is_dead(row, message):
                 found += [(row, None), *([(row, message)] if self.resync else [])]
         return found
 
@@ -169,6 +178,8 @@ class Case:
         told_ids = [each.ids for each in row.all_told]
         union = frozenset().union(*(each or frozenset() for each in told_ids))
         all_ids = {each or frozenset() for each in told_ids} | {union}
+        if any(each.without_ids for each in row.all_told):
+            all_ids.add(frozenset())  # "last sent" may mean the last message, or the last that had any
         shown = [[(place, EXITED, times) for place, times in exits.items()]]
         if len(exits) > 1:  # in which order taken-out audiences come is open
             shown = [list(each) for each in itertools.permutations(shown[0])]
@@ -196,7 +207,8 @@ class Case:
         held = {**before.held, **dict.fromkeys(exits, frozenset[str]())}
         if self.setup.keyed:
             held |= {place: self.identifiers(profile) for place in now}
-        told = Told(states, kept, self.values(profile), held, {**before.ids_of, **dict.fromkeys(now, kept)})
+        own_ids = {**before.ids_of, **dict.fromkeys(now, kept)}
+        told = Told(states, kept, self.values(profile), held, own_ids, without_ids=ids is None)
         if self.setup.keyed:
             return self._keyed(profile, row, now=now, exits=exits, trigger=trigger, told=told)
         shown = [
@@ -246,8 +258,14 @@ class Case:
             return False
         if any(each is not None and each != ids for each in (told.ids, *self._place_ids(told))):
             return True
-        members = [place for place, found in self.desired.items() if self.setup.keyed and profile in found]
-        return any(self._exiting(profile, place, self._left(profile, told, place))[0] for place in members)
+        if any(self.identifiers(profile) - told.held.get(place, frozenset()) for place in self._members(profile)):
+            return True
+        return any(
+            self._exiting(profile, place, self._left(profile, told, place))[0] for place in self._members(profile)
+        )
+
+    def _members(self, profile: str) -> list[Place]:
+        return [place for place, found in self.desired.items() if self.setup.keyed and profile in found]
 
     def _left(self, profile: str, told: Told, place: Place) -> frozenset[str]:
         """Identifiers that the receiver has still, of a member who has them no more."""
@@ -273,7 +291,8 @@ class Case:
         keys = self.identifiers(profile)
         for place, time in now.items():
             is_due = self._is_due(profile, row, place, time)
-            (groups if is_due else optional)[place, REALIZED] = (keys, keys)
+            lacking = keys - (row.told.held.get(place, frozenset()) if row.told else frozenset())
+            (groups if is_due or lacking else optional)[place, REALIZED] = (keys if is_due else lacking, keys)
             must_leave = is_due or "identity" in self.setup.triggers
             leaving = self._exiting(profile, place, row.held(place) - keys)
             (groups if must_leave else optional)[place, EXITED] = leaving

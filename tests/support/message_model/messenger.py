@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from support.message_model.case import Case
-from support.message_model.words import EMPTY, Group, Message, Place, Row, Setup, Told
+from support.message_model.words import EMPTY, Entry, Group, Message, Place, Row, Setup, Told
 from support.model.memberships import from_feed, overridden
 from support.model.shop import Shop
 from support.model.words import EXITED, REALIZED, Column, Identity, Memberships, Snapshot
@@ -88,25 +88,13 @@ class Messenger:
                 after += [row] if message is None else _after(row, message.told, outcome)
         self.keep(profile, after)
 
-    def settle_groups(
-        self,
-        profile: str,
-        found: Sequence[tuple[Row, Message | None]],
-        outcomes: Mapping[Group, frozenset[str]],
+    def settle_entries(
+        self, profile: str, found: Sequence[tuple[Row, Message | None]], outcomes: Mapping[Entry, frozenset[str]]
     ) -> None:
-        """The same where requests are keyed: each group came to one of its outcomes."""
+        """The same where requests are keyed: each entry came to one of its outcomes."""
         after: list[Row] = []
         for row, message in found:
-            moved: list[Row] = [row]
-            for group, each in sorted(outcomes.items(), key=lambda item: item[0][1] == EXITED):
-                if message is not None:
-                    moved = [
-                        new
-                        for old in moved
-                        for outcome in sorted(each)
-                        for new in after_group(old, message, group, outcome)
-                    ]
-            after += moved
+            after += [row] if message is None else after_entries(row, message, outcomes)
         self.keep(profile, after)
 
     def keep(self, profile: str, rows: Sequence[Row]) -> None:
@@ -129,35 +117,54 @@ def _after(row: Row, told: Told, outcome: str) -> Sequence[Row]:
     return row.refused_with(told) if outcome == REFUSED else [row]
 
 
-def after_group(row: Row, message: Message, group: Group, outcome: str) -> Sequence[Row]:
-    """Audience by audience (V2): what the row is like after one group was told."""
+def after_entries(row: Row, message: Message, outcomes: Mapping[Entry, frozenset[str]]) -> list[Row]:
+    """Audience by audience, identifier by identifier (V2): the rows that it can be after these entries."""
+    found = [row]
+    for (group, key), possible in sorted(outcomes.items(), key=lambda item: (item[0][0][1] == REALIZED, item[0])):
+        moved = [_after_entry(old, message, group, key, outcome) for old in found for outcome in sorted(possible)]
+        found = [each for number, each in enumerate(moved) if each not in moved[:number]]
+    refused = any(outcomes[entry] == {REFUSED} for entry in outcomes)
+    perhaps = any(REFUSED in outcomes[entry] for entry in outcomes)
+    again = [replace(each, tries=row.tries + 1, refused=message.told) for each in found] if perhaps else []
+    return again if refused else [*found, *again]
+
+
+def _after_entry(row: Row, message: Message, group: Group, key: str, outcome: str) -> Row:
     place, status = group
     before, new = row.told or EMPTY, message.told
-    if status == EXITED and new.states.get(place, ("",))[0] == REALIZED:  # only an identity of a member left
-        gone = (message.groups | message.optional).get(group, (frozenset(), frozenset()))[1]
-        told = replace(before, held={**before.held, place: before.held.get(place, frozenset()) - gone})
-    else:
-        leaving = (message.groups | message.optional).get((place, EXITED), (frozenset(), frozenset()))[1]
-        still = row.held(place) & leaving if status == REALIZED else frozenset()
+    leaving = (message.groups | message.optional).get((place, EXITED), (frozenset(), frozenset()))[1]
+    held = before.held.get(place, frozenset())
+    if status == REALIZED:
+        held = (held & (new.held.get(place, frozenset()) | leaving)) | {key}
         told = replace(
             before,
             states={**before.states, place: new.states[place]},
-            held={**before.held, place: new.held.get(place, frozenset()) | still},
+            held={**before.held, place: held},
             ids_of={**before.ids_of, place: new.ids_of.get(place)},
             ids=new.ids,
             values=new.values,
         )
+    else:
+        is_last = new.states.get(place, ("",))[0] == EXITED and not (row.held(place) & leaving) - {key}
+        told = replace(before, held={**before.held, place: frozenset() if is_last else held - {key}})
+        told = replace(told, states={**told.states, place: new.states[place]}) if is_last else told
     if outcome == ACCEPTED:
-        return [
-            replace(
-                row, told=told, maybe=tuple(each for each in row.maybe if _differs(each, told)), tries=0, refused=None
-            )
-        ]
-    if outcome == UNCERTAIN:
-        return [row.uncertain(told)]
-    return row.refused_with(told) if outcome == REFUSED else [row]
+        maybe = tuple(_settled(each, told, place, key) for each in row.maybe)
+        return replace(row, told=told, maybe=tuple(each for each in maybe if _differs(each, told)))
+    return row.uncertain(told) if outcome == UNCERTAIN else row
 
 
-def _differs(maybe: Told, told: Told, settled: Place) -> bool:
-    """Whether something that may have been told is not settled by what was accepted since of one audience."""
-    return any(told.states.get(place) != state for place, state in maybe.states.items() if place != settled)
+def _settled(maybe: Told, told: Told, place: Place, key: str) -> Told:
+    """What may have been told, but for what an accepted entry said of an identifier since."""
+    state = told.states.get(place)
+    states = {**maybe.states, **({place: state} if state else {})}
+    held = maybe.held.get(place, frozenset()) - {key}
+    return replace(maybe, states=states, held={**maybe.held, place: held | told.held.get(place, frozenset())})
+
+
+def _differs(maybe: Told, told: Told) -> bool:
+    """Whether something that may have been told is not what was told."""
+    return any(
+        told.states.get(place) != state or maybe.held.get(place, frozenset()) - told.held.get(place, frozenset())
+        for place, state in maybe.states.items()
+    )

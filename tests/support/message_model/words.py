@@ -8,6 +8,7 @@ from support.model.words import Column, Identity, Policy, Value
 
 Place = tuple[str, str]  # an audience, and the name that the receiver has for it (V2: another alias is another place)
 State = tuple[str, datetime]  # status, last_qualification_time
+Entry = tuple[tuple[Place, str], str]  # a group and an identifier
 Group = tuple[Place, str]  # where requests are keyed: about one audience, and one status
 
 
@@ -44,6 +45,7 @@ class Told:
     values: Mapping[str, Value] = field(default_factory=dict)
     held: Mapping[Place, frozenset[str]] = field(default_factory=dict)
     ids_of: Mapping[Place, frozenset[Identity] | None] = field(default_factory=dict)
+    without_ids: bool = False  # the last message had none, for want of the column; ``ids`` are older
 
 
 @dataclass(frozen=True)
