@@ -42,19 +42,23 @@ def send_outbox(
     *,
     progress: Callable[[Progress], None] | None = None,
     show: Callable[[str], None] | None = None,
+    starts: Starts | None = None,
     clock: Clock | None = None,
 ) -> Outcomes:
     """Send what was not answered yet, and return what became of each entry; a failed run says why in ``error``.
 
     ``progress`` is called a few times a second. ``show`` gets a line about each answer that does not accept, with an
-    excerpt of it: only for a terminal (V12). ``UnfinishedError`` when the log cannot be written, and the request to
+    excerpt of it: only for a terminal (V12). ``starts`` are the last tries at the destination by this command, where
+    the rate goes on from outbox to outbox (V13). ``UnfinishedError`` when the log cannot be written, and the request to
     stop the command: no more is sent then, and the next command goes on. ``StateError`` when the log is damaged.
     """
     outbox.prepare()
     course = replayed(outbox)
     try:
         with AnswerLog.opened(outbox.folder) as answers:
-            _Sending(outbox, endpoint, pace, course, answers, show, clock or MachineClock()).run(progress)
+            _Sending(
+                outbox, endpoint, pace, course, answers, show, starts or Starts(pace.rate), clock or MachineClock()
+            ).run(progress)
     except OSError as error:
         raise _unfinished(outbox, error) from error
     finally:
@@ -77,6 +81,7 @@ class _Sending:
     course: Course
     answers: AnswerLog
     show: Callable[[str], None] | None
+    starts: Starts
     clock: Clock
     changed: threading.Condition = field(default_factory=threading.Condition)
     _ready: deque[Piece] = field(default_factory=deque)  # noted, and to be sent
@@ -88,7 +93,6 @@ class _Sending:
     _noted_at: float = float("-inf")
 
     def __post_init__(self) -> None:
-        self._starts = Starts(self.pace.rate)
         self._block = max(1, self.pace.in_flight)
 
     def run(self, progress: Callable[[Progress], None] | None) -> None:
@@ -210,10 +214,10 @@ class _Sending:
         with self.changed:
             while not self._is_over:
                 now = self.clock.seconds()
-                due = max(not_before, self._hold_until, self._starts.next())
+                due = max(not_before, self._hold_until, self.starts.next())
                 if due <= now:
                     self.answers.append(answer_log.sending(piece.id))
-                    self._starts.add(now)
+                    self.starts.add(now)
                     self.course.trying(piece)
                     return True
                 self.clock.wait(self.changed, due - now)
