@@ -7,7 +7,7 @@ from muster.activation.stores.kind import ConnectionKey
 KINESIS = EndpointKind(
     name="kinesis",
     client="muster.activation.endpoints.kinesis.client.KinesisEndpoint",
-    limits=Limits(entries=500, bytes=5_000_000, entry_bytes=1_000_000, counts_profile_id=True),
+    limits=Limits(entries=500, bytes=5_000_000, entry_bytes=1_000_000),
     keys=(
         ConnectionKey("endpoint", "endpoint"),
         ConnectionKey("region"),
