@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from muster.activation.errors import RefusedError
 from muster.activation.model.history import MessageBaseline, Run
 from muster.activation.state import leftovers, state_paths
-from muster.activation.state.ledger import looks_table, message_baselines_table, named_files
+from muster.activation.state.ledger import looks_table, message_baselines_table, named_files, runs_table
 from muster.activation.wording import counted
 from muster.runs.history import find_run
 from muster.runs.opening import OpenWorkspace, instant_of
@@ -43,8 +43,9 @@ def retry_rejects(workspace: OpenWorkspace, run_id: str, *, now: datetime) -> Re
             raise RefusedError(
                 f"run {run.run_id} of {run.key} exported files, which no receiver refuses; see `muster runs rejects`"
             )
-        if run.status == "delivering":
-            raise RefusedError(f"run {run.run_id} of {run.key} is not finished: `muster run` goes on with it")
+        open_run = next((each for each in runs_table.unfinished(locked.ledger) if each.key == run.key), None)
+        if open_run:
+            raise RefusedError(f"run {open_run.run_id} of {run.key} is not finished: `muster run` goes on with it")
         baseline = message_baselines_table.get(locked.ledger, run.destination, run.activation)
         people = _refused_by(run, locked.state())
         if baseline is None or (people is not None and people.is_empty()):

@@ -342,6 +342,7 @@ class KinesisModel(MessageDestinationModel):
     stream: Stream
     partition_key: PartitionKeyWord = "profile_id"
     connection: ConnectionModel | None = None
+    allow_insecure: Flag = None
 
 
 class EventHubsModel(MessageDestinationModel):

@@ -18,7 +18,7 @@ from muster.activation.model.exports import Sending
 from muster.activation.model.history import Look
 from muster.activation.model.messages import MessageActivation
 from muster.activation.model.workspace import Workspace
-from muster.activation.sending.seen_files import files_seen
+from muster.activation.sending.seen_files import files_seen, input_paths
 from muster.activation.state.ledger import (
     builds_table,
     evaluations_table,
@@ -39,6 +39,7 @@ class Looks:
     def __init__(self, workspace: Workspace, ledger: Ledger) -> None:
         self._workspace, self._ledger = workspace, ledger
         self._config: str | None = None
+        self._files: dict[tuple[str, ...], list[list[object]] | None] = {}  # by the paths of inputs
 
     def found_nothing(self, sending: Sending, at: datetime) -> Look | None:
         """The last look, if it found nothing to send and all that it depended on is as it was; else None."""
@@ -63,7 +64,7 @@ class Looks:
             return ""
         if not failures_table.current(ledger, at).keys().isdisjoint(activation.audience_ids):
             return ""
-        files = files_seen(workspace, activation)
+        files = self._files_seen(activation)
         if files is None:
             return ""
         baseline = message_baselines_table.get(ledger, activation.destination, activation.id)
@@ -79,6 +80,13 @@ class Looks:
             files,
         ]
         return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _files_seen(self, activation: MessageActivation) -> list[list[object]] | None:
+        """What the folders of inputs say, looked at once for all activations that read the same."""
+        paths = tuple(input_paths(self._workspace, activation))
+        if paths not in self._files:
+            self._files[paths] = files_seen(self._workspace, activation)
+        return self._files[paths]
 
     def _digest_of_config(self) -> str:
         if self._config is None:
