@@ -1,7 +1,7 @@
 """A receiver that only counts: ``python -m benchmarks.message_server`` prints its port, and ends with its input.
 
-``GET /`` answers with what arrived since the last ``GET /``: requests, bytes, and the seconds from the beginning of the
-first request to the end of the last one. It runs in a process of its own, and keeps no body.
+``GET /`` answers with what arrived since the last ``GET /``: requests, bytes, and when the first request began and the
+last one ended, in the seconds of the system's monotonic clock. It runs in a process of its own, and keeps no body.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class Counting:
         body = b""
         if scope["method"] == "GET":
             found, self.count = self.count, Count()
-            body = json.dumps([found.requests, found.bytes, found.last - found.first]).encode()
+            body = json.dumps([found.requests, found.bytes, found.first, found.last]).encode()
         else:
             self.count.first = self.count.first or began
             self.count.requests += 1

@@ -8,6 +8,7 @@ import json
 import os
 import statistics
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,6 +22,7 @@ from benchmarks.message_bodies import BUILT
 from benchmarks.night import Bench
 from benchmarks.night_task import DAYS
 from benchmarks.results import Result
+from benchmarks.targets import BUILT_A_SECOND, MEMORY, SHARE
 
 _AT = f"{DAYS[0]}T02:00Z"
 _RULES = {"everybody": {"where": "true"}, "odd": {"where": "lifetime_value > 500"}, "others": {"where": "true"}}
@@ -31,6 +33,7 @@ _MAPPING = [
     {"source": "lifetime_value", "target": "loyalty.value"},
     {"source": "signup_at", "target": "loyalty.joinDate"},
 ]
+MIB = 1 << 20
 MUSTER, PLAIN, BASE = "muster run", "urllib3, ready bodies", "muster evaluate"
 
 
@@ -53,20 +56,23 @@ def measured(bench: Bench, profiles: int) -> Result:
         for number, each, cost in measure.alternating(contenders, bench.runs):
             result.add(each.name, cost)
             arrived.setdefault(each.name, []).append(found := _arrived(url))
+            began, ended = found[2:]
             bench.tell(
                 f"messages, run {number + 1} of {bench.runs}: {each.name} {cost.wall:.1f} s, CPU {cost.cpu:.1f} s, "
-                f"{cost.peak >> 20:,} MiB; {found[0]:,} requests in {found[2]:.1f} s"
+                f"{cost.peak >> 20:,} MiB; {found[0]:,} requests in {ended - began:.1f} s"
             )
+        measure.empty(place / ".muster")
+        sending = _memory_while_sending(place, url)
     _check(arrived)
-    seconds = {name: [each[2] for each in found] for name, found in arrived.items()}
+    seconds = {name: [each[3] - each[2] for each in found] for name, found in arrived.items()}
     pairs = zip(seconds[MUSTER], seconds[PLAIN], strict=True)
+    speeds = {name: profiles / statistics.median(seconds[name]) for name in (MUSTER, PLAIN)}
     result.facts |= {
-        "built a second": profiles / statistics.median(built),
-        "requests": arrived[MUSTER][0][0],
-        "bytes": arrived[MUSTER][0][1],
-        "sent a second": {name: profiles / statistics.median(seconds[name]) for name in (MUSTER, PLAIN)},
-        "share of the plain client": statistics.median(plain / own for own, plain in pairs),
-        "memory over the base": result.median(MUSTER, "peak") - result.median(BASE, "peak"),
+        BUILT_A_SECOND: profiles / statistics.median(built),
+        "profiles sent a second": speeds[MUSTER],
+        "profiles sent a second by the plain client": speeds[PLAIN],
+        SHARE: statistics.median(plain / own for own, plain in pairs),
+        MEMORY: max(0.0, (sending - result.median(BASE, "peak")) / MIB),
     }
     measure.empty(place, kept)
     return result
@@ -76,6 +82,7 @@ def _built(place: Path, kept: Path) -> list[float]:
     """CPU seconds of building and writing all bodies, with one thread of Polars; three times."""
     found = []
     for _ in range(3):
+        measure.empty(place / ".muster", kept)
         command = measure.module("message_bodies", "build", place, _AT, kept)
         limited = os.environ | {"POLARS_MAX_THREADS": "1"}
         done = subprocess.run(command, cwd=ROOT, env=limited, capture_output=True, text=True, check=False)  # noqa: S603 (our own command)
@@ -83,6 +90,26 @@ def _built(place: Path, kept: Path) -> list[float]:
             raise FailedError(done.stderr[-2000:])
         found.append(json.loads((kept / BUILT).read_text())[1])
     return found
+
+
+def _memory_while_sending(place: Path, url: str) -> float:
+    """The most memory of a further run, in bytes, from the first request to the last."""
+    seen: list[tuple[float, int]] = []
+    with subprocess.Popen(measure.muster(place, "run", "--at", _AT), cwd=ROOT) as process:  # noqa: S603 (our own command)
+        while process.poll() is None:
+            seen.append((time.perf_counter(), _resident(process.pid)))
+            time.sleep(0.02)
+    _, _, began, ended = _arrived(url)
+    return max((held for at, held in seen if began <= at <= ended), default=0)
+
+
+def _resident(process: int) -> int:
+    """The memory of another process, in bytes."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:  # it ended just now
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS")), 0)
 
 
 def _check(arrived: dict[str, list[list[float]]]) -> None:
@@ -93,7 +120,7 @@ def _check(arrived: dict[str, list[list[float]]]) -> None:
 
 
 def _arrived(url: str) -> list[float]:
-    """Requests, bytes and seconds since the last call."""
+    """Requests, bytes, the beginning of the first and the end of the last one, since the last call."""
     with urlopen(url) as answer:  # noqa: S310  # the server of this module
         found: list[float] = json.loads(answer.read())
     return found

@@ -18,7 +18,7 @@ from benchmarks.targets import TARGETS, Target
 TEMPLATE = Path(__file__).parent / "performance.md.in"
 DOCS = ROOT / "docs"
 FURTHER = ("syncs", "steps", "uploads", "e164")  # results that are facts, no runs
-ALL = ("night", "pandas", "growth", "large", "graph", "merge", *WORKLOADS, *FURTHER)
+ALL = ("night", "pandas", "growth", "large", "graph", "merge", "messages", *WORKLOADS, *FURTHER)
 MIB, _MISSING = 1 << 20, "(not measured)"
 
 
@@ -53,6 +53,7 @@ def costs(result: Result) -> Table:
 
 
 _COMPARED = ("night", "pandas")
+_WITH_FACTS = ("messages",)  # beside the costs of runs
 _UNITS: dict[Kind, str] = {"wall": "wall time, s", "cpu": "CPU time, s", "peak": "peak memory, MiB"}
 
 
@@ -156,6 +157,7 @@ def render(folder: Path, docs: Path = DOCS) -> None:
     images = charts.draw(found, docs / "img")
     parts = {name: table_of(result).markdown() for name, result in found.items()}
     parts |= {f"{name} chart": f"![{words}](img/{name}.svg)" for name, words in images.items()}
+    parts |= {f"{name} facts": facts(result).markdown() for name, result in found.items() if name in _WITH_FACTS}
     parts |= {f"{name} profiles": f"{result.profiles:,}" for name, result in found.items()}
     parts |= {f"{name} ratios": ratios(result).markdown() for name, result in found.items() if name in _COMPARED}
     parts |= {"targets": targets(found).markdown(), "machine": _machine(found)}
@@ -197,7 +199,7 @@ def filled(template: str, parts: dict[str, str]) -> str:
     """The template with ``{{name}}`` put in: what was not measured says so, a chart that is missing leaves no line."""
     for name in (
         *ALL,
-        *(f"{each} {what}" for each in ALL for what in ("chart", "profiles", "ratios")),
+        *(f"{each} {what}" for each in ALL for what in ("chart", "profiles", "ratios", "facts")),
         "targets",
         "machine",
     ):
@@ -228,6 +230,8 @@ def show(console: Console, result: Result) -> None:
     if result.workload in _COMPARED:
         ratios(result).show(console, "ratios of medians")
     console.print(described(result), style="dim", highlight=False)
+    if result.workload in _WITH_FACTS:
+        facts(result).show(console, "measured beside")
     own = [_row(target, result) for target in TARGETS if target.workload == result.workload]
     if own:
         Table(_TARGET_COLUMNS, own).show(console, "targets")

@@ -100,6 +100,8 @@ def _sink(form: str, name: str) -> Target:
     return Target(f"one audience to {name}, wall time against a bare sink", "one-audience", 1.3, value, _times)
 
 
+BUILT_A_SECOND = "profiles built into bodies a second, on one core"  # facts of `messages`
+SHARE, MEMORY = "sending, speed against the plain client", "memory while sending, over that of an evaluation, MiB"
 FULL_GRAPH, FULL_MERGE = 10_000_000, 1_000_000  # identities and people from which the limits say something
 FIRST_DAY, NEXT_DAY, SHOW = "muster, first day", "muster, next day", "muster, profiles show"  # contenders of `graph`
 
@@ -133,6 +135,9 @@ TARGETS = (
     Target("a day with 1 % new links, CPU time against the first day", "graph", 0.33, _next_day, _times),
     Target("profiles show, wall time", "graph", 2, _of_full_graph(SHOW, "wall"), _seconds),
     Target("merge of three fragments a profile, CPU time", "merge", 15, _of_full_merge, _seconds),
+    Target(BUILT_A_SECOND, "messages", 20_000, _fact(BUILT_A_SECOND), lambda value: f"{value:,.0f}", is_least=True),
+    Target(SHARE, "messages", 0.8, _fact(SHARE), _times, is_least=True),
+    Target(MEMORY, "messages", 300, _fact(MEMORY), lambda value: f"{value:,.0f} MiB"),
     Target("fsync and fdatasync calls of a night", "syncs", 700, _calls, lambda value: f"{value:,.0f}"),
     Target("help, CPU time", "help", 0.09, _median("muster", "cpu"), _seconds),
     Target("run with 1,000 activations, none due, CPU time", "nothing-due", 0.3, _median("muster", "cpu"), _seconds),

@@ -1,5 +1,6 @@
 """`profiles show`: one person, from where each value is, in which audiences, and what was sent where (P7, P8, P11)."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS, TIME
 from muster.activation.instants import iso
 from muster.activation.mapping.kept import CARRIED, COMPARED, IDENTITIES
 from muster.activation.model.sources import MergePolicy
-from muster.activation.state.ledger import baselines_table, evaluations_table, runs_table
+from muster.activation.state.ledger import baselines_table, evaluations_table, message_baselines_table, runs_table
 from muster.runs.graphs import chosen_policy, cleaned_identity, near_namespace
 from muster.runs.opening import OpenWorkspace
 from muster.runs.sessions import read
@@ -166,8 +167,30 @@ class _Person:
             for _, status, since in followed.filter(pl.col(PROFILE_ID) == self.profile_id).rows():
                 yield ShownMembership(name, str(status), since, evaluation.at)
 
-    def _deliveries(self) -> Iterator[ShownDelivery]:
-        """The delivered sets that hold the person, under the id that it has now or under one that became an alias."""
+    def _deliveries(self) -> list[ShownDelivery]:
+        """What holds the person, under the id that it has now or under one that became an alias, by activation."""
+        return sorted((*self._delivered(), *self._told()), key=lambda each: each.activation)
+
+    def _told(self) -> Iterator[ShownDelivery]:
+        """The delivered rows by which a receiver of messages was told that the person is in an audience (V2)."""
+        from muster.activation.profile_changes.delivered_rows import AUDIENCES
+        from muster.activation.profile_changes.people import sent, status
+
+        for baseline in message_baselines_table.list_all(self.session.ledger):
+            if baseline.policy != self.policy.id:
+                continue
+            is_theirs = pl.col(PROFILE_ID).is_in([self.profile_id, *self.aliases])
+            rows = engine.collect(self.session.state.read(baseline.stored).filter(is_theirs))
+            for row in rows.sort(PROFILE_ID).iter_rows(named=True):
+                if any(row.get(status(place)) for place in range(len(baseline.made[AUDIENCES]))):
+                    known = {
+                        name: value for name, value in row.items() if name.startswith(sent("")) and value is not None
+                    }
+                    values = {name.removeprefix(sent("")): json.loads(value) for name, value in known.items()}
+                    yield ShownDelivery(baseline.key, row[PROFILE_ID], baseline.at, values)
+
+    def _delivered(self) -> Iterator[ShownDelivery]:
+        """The delivered sets that hold the person."""
         state = self.session.state
         is_theirs = pl.col(PROFILE_ID).is_in([self.profile_id, *self.aliases])
         for baseline in baselines_table.list_all(self.session.ledger):

@@ -28,6 +28,7 @@ from muster.activation.config.variables import expand
 from muster.activation.config.yaml_reader import Document, KeyPath, Scalar, Tree
 from muster.activation.endpoints.event_hubs.kind import host_of
 from muster.activation.endpoints.kinds import KINDS
+from muster.activation.endpoints.kinesis.kind import region_in
 from muster.activation.model.messages import Auth, MessageDestination, MessageKind, Rate, Tls
 from muster.activation.model.redaction import RecordingEnviron, redact
 from muster.activation.stores import urls
@@ -35,6 +36,7 @@ from muster.activation.stores import urls
 _AUTH_KINDS = ("bearer_env", "header", "basic", "query", "oauth2")
 _VERSION = re.compile(r"v[0-9]+(?:\.[0-9]+)*(?:(?:alpha|beta|rc)[0-9]*)?", re.IGNORECASE)
 _OF_A_PLACE = (URL, ("place",), ("stream",), ("namespace",), ("hub",), CONNECTION)
+_READABLE = "what it carries can be read on the way; expected https://, or allow_insecure: true"
 _PORTS = {"http": 80, "https": 443}
 _REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")  # where the client of Kinesis looks for a region
 
@@ -52,6 +54,8 @@ def build_receiver(
     auth, tls = _auth(layers, environ), _tls(layers)
     if isinstance(model, HttpModel):
         _check_open(layers, url, auth)
+    if isinstance(model, KinesisModel) and is_open(connection.get("endpoint", "")) and not model.allow_insecure:
+        document.report((*CONNECTION, "endpoint"), f"is http:// to another machine: {_READABLE}")
     unset = document.unset_below(*NEEDED_TO_SEND)
     place = model.place or _place(document, model, url, connection, environ)
     rate = layers.get("rate")
@@ -66,7 +70,7 @@ def build_receiver(
         connection=connection,
         auth=auth,
         tls=tls,
-        allow_insecure=bool(layers.get("allow_insecure")) if isinstance(model, HttpModel) else False,
+        allow_insecure=bool(layers.get("allow_insecure")) if isinstance(model, HttpModel | KinesisModel) else False,
         rate=Rate(rate.requests, rate.per or 1.0) if rate and rate.requests else None,
         retries=MessageDestination.retries if layers.get("retries") is None else layers.get("retries"),
         timeout=layers.get("timeout") or MessageDestination.timeout,
@@ -132,7 +136,8 @@ def _place(
     if document.unset_below(URL, CONNECTION):
         return ""
     if isinstance(model, KinesisModel):
-        region = connection.get("region") or next(filter(None, map(environ.get, _REGIONS)), "")
+        named = (connection.get("region"), region_in(model.stream or ""), *map(environ.get, _REGIONS))
+        region = next(filter(None, named), "")
         endpoint = connection.get("endpoint", "").rstrip("/").lower()
         return f"kinesis:{model.stream}|{region}|{endpoint}"
     if isinstance(model, EventHubsModel):
@@ -238,7 +243,7 @@ def _check_open(layers: Layers, url: str, auth: Auth | None) -> None:
     """Check that nothing goes out readable, unless ``allow_insecure`` or only inside this machine (V12)."""
     if layers.get("allow_insecure"):
         return
-    expected = "what it carries can be read on the way; expected https://, or allow_insecure: true beside it"
+    expected = f"{_READABLE} beside it"
     if url and is_open(url):
         layers.report("url", f"is http:// to another machine: {expected}")
     if auth and auth.token_url and is_open(auth.token_url):

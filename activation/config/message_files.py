@@ -1,4 +1,4 @@
-"""The files of event destinations among those of all destinations: which kind a file is of, and what it holds (V1)."""
+"""A file of an event destination: the destination with its activations, over what its preset sets (V1)."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -7,13 +7,10 @@ from muster.activation.config.governance import Vocabulary, actions_of
 from muster.activation.config.message_access import build_receiver
 from muster.activation.config.message_activations import build_message_activations
 from muster.activation.config.message_layers import Layers, Surroundings
-from muster.activation.config.message_models import MODELS, HttpModel, MessageDestinationModel
+from muster.activation.config.message_models import HttpModel, MessageDestinationModel
 from muster.activation.config.message_presets import message_preset, unknown_message_preset
-from muster.activation.config.yaml_reader import Document, Scalar
-from muster.activation.errors import did_you_mean
+from muster.activation.config.yaml_reader import Document
 from muster.activation.model.messages import MessageActivation, MessageDestination, MessageKind
-
-FILES = "files"
 
 
 @dataclass(frozen=True)
@@ -22,22 +19,6 @@ class Receiver:
 
     destination: MessageDestination
     activations: tuple[MessageActivation, ...]
-
-
-def kind_of_file(document: Document) -> str | None:
-    """The kind of destination that a file says it is; None after reporting a wrong one."""
-    written = document.at(("kind",))
-    if document.data is None or "kind" not in document.data:
-        return FILES
-    if isinstance(written, Scalar) and (written.text in MODELS or written.text == FILES):
-        return written.text
-    if isinstance(written, Scalar) and written.text:
-        known = (FILES, *MODELS)
-        message = f"{written.shown} is not a kind of destination; expected {', '.join(known)}"
-        document.report(("kind",), message + (did_you_mean(written.text, known) if len(known) > 8 else ""))
-    elif written is not None:
-        document.report(("kind",), f"expected a kind of destination: {', '.join((FILES, *MODELS))}")
-    return None
 
 
 def build_message_file(

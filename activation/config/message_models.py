@@ -10,38 +10,40 @@ from pydantic import BeforeValidator, PlainValidator
 
 from muster.activation.config.base_models import ConnectionModel, Model, spell_out_list
 from muster.activation.config.fields import (
-    AcceptingStatus,
-    AggregationKeyWord,
-    BodyExpression,
     ColumnName,
     Count,
     Flag,
+    Id,
+    OnFailedWord,
+    Prose,
+    Seconds,
+    Text,
+    Tries,
+    VariableName,
+)
+from muster.activation.config.message_fields import (
+    AcceptingStatus,
+    AggregationKeyWord,
+    BodyExpression,
     HeaderName,
     HeaderValue,
     Hub,
     HubNamespace,
-    Id,
     InFlight,
     JsonPath,
     MappingChangeWord,
     MethodWord,
-    OnFailedWord,
     PartitionKeyWord,
     PayloadWord,
     Period,
-    Prose,
     RequestUrl,
-    Seconds,
     Size,
     Status,
     Stream,
-    Text,
     TokenUrl,
     TransportWord,
-    Tries,
     TriggerWord,
     UnmappedWord,
-    VariableName,
     Wait,
 )
 from muster.activation.config.models import (
@@ -340,6 +342,7 @@ class KinesisModel(MessageDestinationModel):
     stream: Stream
     partition_key: PartitionKeyWord = "profile_id"
     connection: ConnectionModel | None = None
+    allow_insecure: Flag = None
 
 
 class EventHubsModel(MessageDestinationModel):

@@ -51,7 +51,7 @@ def shapes_of(layers: Layers) -> list[Shape] | None:
 
 def _shapes_of_request(layers: Layers) -> Iterator[Shape]:
     tree, path = layers.get("request"), layers.origin("request")
-    if path is None:
+    if path is None or layers.level("when") > layers.level("request"):
         return
     plain = _plain(tree)
     if isinstance(plain, dict) and set(plain) == {"when"}:

@@ -23,7 +23,7 @@ _WAIT = re.compile(r"([0-9]{1,6}) ?s")
 _PERIOD = re.compile(r"([0-9]{1,4}) ?(s|m|h)")
 _LONGEST_PERIOD = 86_400  # seconds
 _MOST_IN_FLIGHT = 256
-_STREAM = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_STREAM = re.compile(r"(?:arn:[a-z-]+:kinesis:[a-z0-9-]+:[0-9]{12}:stream/)?[A-Za-z0-9._-]{1,128}")
 _NAMESPACE = re.compile(r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9.-]{1,190})?(?::[0-9]{1,5})?")
 _HUB = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,254}[A-Za-z0-9])?")
 LEAST_BYTES = 1_000  # of ``max_bytes``: less holds no message
@@ -179,9 +179,11 @@ def in_flight(value: Scalar) -> int:
 
 
 def stream(value: Scalar) -> str:
-    """The name of a Kinesis stream."""
+    """The name of a Kinesis stream, or its ARN."""
     if not _STREAM.fullmatch(value.text):
-        raise ValueError(f"{value.shown} is not the name of a stream; expected letters, digits, '.', '_' and '-'")
+        raise ValueError(
+            f"{value.shown} is not the name of a stream, or its ARN; expected letters, digits, '.', '_' and '-'"
+        )
     return value.text
 
 

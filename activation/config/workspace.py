@@ -8,18 +8,16 @@ unique ids, known audiences, colliding file names.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from muster.activation.config import message_layers
 from muster.activation.config.activations import Surroundings, build_activations
 from muster.activation.config.audiences import build_audience
 from muster.activation.config.base_models import Model
 from muster.activation.config.connections import build_destination, only_exports_need
+from muster.activation.config.destination_kinds import FILES, kind_of_file
 from muster.activation.config.governance import Vocabulary, actions_of, build_policy, vocabulary
 from muster.activation.config.ids import clash, identify, stem
 from muster.activation.config.merging import Merging, build_merging
-from muster.activation.config.message_files import FILES, Receiver, build_message_file, kind_of_file
-from muster.activation.config.message_models import MODELS, MessageDestinationModel
 from muster.activation.config.models import AudienceModel, DestinationModel, PolicyModel, SettingsModel
 from muster.activation.config.parse import parse
 from muster.activation.config.profiles import has_path
@@ -44,6 +42,10 @@ from muster.activation.model.redaction import RecordingEnviron, redact
 from muster.activation.model.sources import DEFAULT_POLICY
 from muster.activation.model.workspace import Activation, Audience, Destination, Workspace
 from muster.activation.stores import urls
+
+if TYPE_CHECKING:
+    from muster.activation.config.message_files import Receiver
+    from muster.activation.config.message_models import MessageDestinationModel
 
 M = TypeVar("M", bound=Model)
 N = TypeVar("N", bound=Model)
@@ -75,7 +77,7 @@ class _Files:
     settings: _File[SettingsModel]
     audiences: list[_File[AudienceModel]]
     destinations: list[_File[DestinationModel]]  # those of files
-    receivers: list[_File[MessageDestinationModel]]  # those of messages
+    receivers: "list[_File[MessageDestinationModel]]"  # those of messages
     unknown: list[Document]  # destinations of a kind that there is not
     policies: list[_File[PolicyModel]]
     sources: list[_File[SourceModel]]
@@ -195,8 +197,13 @@ def _reached(
     }
 
 
-def _receivers(files: _Files, root: Path, environ: Mapping[str, str], words: Vocabulary) -> dict[str, Receiver]:
+def _receivers(files: _Files, root: Path, environ: Mapping[str, str], words: Vocabulary) -> "dict[str, Receiver]":
     """The event destination of each file with its activations, by the file's name."""
+    if not files.receivers:
+        return {}
+    from muster.activation.config import message_layers  # noqa: PLC0415  # most workspaces send no messages
+    from muster.activation.config.message_files import build_message_file  # noqa: PLC0415
+
     settings = files.settings.model
     around = message_layers.Surroundings(
         zone=zone_of(settings),
@@ -214,7 +221,7 @@ def _receivers(files: _Files, root: Path, environ: Mapping[str, str], words: Voc
     }
 
 
-def _messages(files: _Files, receivers: Mapping[str, Receiver]) -> dict[str, Any]:
+def _messages(files: _Files, receivers: "Mapping[str, Receiver]") -> dict[str, Any]:
     """The fields of a workspace that tell of event destinations; of a file with mistakes no activation."""
     built = [(file, receivers[file.document.file]) for file in files.receivers if file.document.file in receivers]
     return {
@@ -249,12 +256,14 @@ def _read_folder(sources: Sources, folder: str, model: type[N], environ: Mapping
 
 def _read_destinations(
     sources: Sources, environ: Mapping[str, str]
-) -> tuple[list[_File[DestinationModel]], list[_File[MessageDestinationModel]], list[Document]]:
+) -> "tuple[list[_File[DestinationModel]], list[_File[MessageDestinationModel]], list[Document]]":
     """The destinations of files and those of messages, sorted by id, and the files of kinds that there are not.
 
     Ids are unique among all of them.
     """
-    files, receivers, unknown = list[_File[DestinationModel]](), list[_File[MessageDestinationModel]](), []
+    files: list[_File[DestinationModel]] = []
+    receivers: list[_File[MessageDestinationModel]] = []
+    unknown: list[Document] = []
     for name, content in sources.inside(DESTINATIONS_FOLDER):
         document = read_document(name, content, environ, only_exports_need)
         kind = kind_of_file(document)
@@ -263,6 +272,8 @@ def _read_destinations(
         elif kind == FILES:
             files.append(_parsed(document, DestinationModel))
         else:
+            from muster.activation.config.message_models import MODELS  # noqa: PLC0415  # most workspaces have none
+
             receivers.append(_parsed(document, MODELS[kind]))
     files.sort(key=_by_id)
     receivers.sort(key=_by_id)

@@ -63,15 +63,14 @@ class Answer:
 class Limits:
     """What one request of a service may hold (V7); None is no limit.
 
-    The bytes of an entry are those of its text in UTF-8, ``overhead`` more, and with ``counts_profile_id`` those of the
-    profile id. The bytes of a request are those of its entries, and of a body also what stands between them.
+    The bytes of an entry are those of its text in UTF-8, of a stream those of the profile id and ``overhead`` too. The
+    bytes of a request are those of its entries, and of a body also what stands between them.
     """
 
     entries: int | None = None
     bytes: int | None = None
     entry_bytes: int | None = None
     overhead: int = 0
-    counts_profile_id: bool = False
 
 
 NO_LIMITS = Limits()

@@ -3,20 +3,20 @@
 from muster.activation.endpoints.protocol import Answer
 
 _HELP = {
-    "301": "it points elsewhere, and redirects are not followed; see `url`",
-    "302": "it points elsewhere, and redirects are not followed; see `url`",
-    "303": "it points elsewhere, and redirects are not followed; see `url`",
-    "307": "it points elsewhere, and redirects are not followed; see `url`",
-    "308": "it points elsewhere, and redirects are not followed; see `url`",
-    "400": "it wants another protocol or a client's certificate (`mtls`)",
-    "401": "it does not accept the credentials; see `auth`",
-    "403": "it does not allow this; see `auth`",
-    "404": "there is nothing at this address; see `url`",
-    "405": "it does not take this method; see `method`",
+    "301": "it points elsewhere, and redirects are not followed (see `url`)",
+    "302": "it points elsewhere, and redirects are not followed (see `url`)",
+    "303": "it points elsewhere, and redirects are not followed (see `url`)",
+    "307": "it points elsewhere, and redirects are not followed (see `url`)",
+    "308": "it points elsewhere, and redirects are not followed (see `url`)",
+    "400": "it wants another protocol or a client's certificate (see `mtls`)",
+    "401": "it does not accept the credentials (see `auth`)",
+    "403": "it does not allow this (see `auth`)",
+    "404": "there is nothing at this address (see `url`)",
+    "405": "it does not take this method (see `method`)",
     "407": "the proxy of the environment wants credentials",
     "408": "it waited too long for the request",
-    "415": "it does not take JSON; see `headers`",
-    "429": "too many requests; see `rate`",
+    "415": "it does not take JSON (see `headers`)",
+    "429": "too many requests (see `rate`)",
 }
 
 

@@ -50,7 +50,8 @@ def limits_of(aggregation: Aggregation, service: Limits, *, is_http: bool) -> Li
     asked = Limits(aggregation.max_profiles, aggregation.max_bytes)
     if is_http and asked == Limits():
         asked = HTTP_DEFAULT
-    return Limits(_least(asked.entries, service.entries), _least(asked.bytes, service.bytes), service.entry_bytes)
+    entries, bytes_ = _least(asked.entries, service.entries), _least(asked.bytes, service.bytes)
+    return Limits(entries, bytes_, service.entry_bytes, service.overhead)
 
 
 def _least(*limits: int | None) -> int | None:
@@ -110,7 +111,7 @@ class Packer:
         texts = [name for k in range(self._lists) if (name := text(k)) in entries.columns]
         head, size = self._length(parts), self._length(texts)
         if self._is_stream:  # which counts the key of a record too
-            size += pl.col(PROFILE_ID).str.len_bytes().cast(pl.Int64)
+            size += pl.col(PROFILE_ID).str.len_bytes().cast(pl.Int64) + self._limits.overhead
         else:  # a comma stands before each text but the first of a list
             commas = pl.sum_horizontal(pl.col(name).is_not_null().cast(pl.Int64) for name in texts or [PERSON])
             head, size = (head - commas, size + commas) if texts else (head, size)

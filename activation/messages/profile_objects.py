@@ -96,12 +96,15 @@ def _json(node: _Tree) -> Json:
 
 
 def _audiences(told: Sequence[ToldAudience], unmapped: Sequence[str], *, names: bool) -> Json:
-    """The told audiences that a message has something of, then unmapped ones that the profile is a member of."""
+    """The told audiences that a message has something of, then unmapped ones that the profile is a member of.
+
+    One that was taken out is unmapped to whomever it does not have to be told of.
+    """
     texts = [_told(place, audience, names=names) for place, audience in enumerate(told)]
-    shown = {audience.shown for audience in told}
+    shown = {audience.shown: place for place, audience in enumerate(told)}
     for place, audience in enumerate(unmapped):
-        if audience not in shown:
-            texts.append(_entry(audience, pl.col(unmapped_time(place)), quoted(REALIZED), ""))
+        entry = _entry(audience, pl.col(unmapped_time(place)), quoted(REALIZED), "")
+        texts.append(pl.when(pl.col(status(shown[audience])).is_null()).then(entry) if audience in shown else entry)
     return enclosed(f'{{"{UPS}":{{', texts, "}}", empty_is_null=True)
 
 

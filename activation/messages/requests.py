@@ -25,7 +25,6 @@ text(k)         String
 Entries that wait for others (V7) are part of no request: they have person, audience, is_exit and identifiers alone.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -75,13 +74,3 @@ def text(place: int) -> str:
 def request_id(run_id: str, compared: int, number: int) -> str:
     """The id of a request, by its run, the comparison's number within the run, and its own."""
     return f"{run_id}-{compared}-{number}"
-
-
-def body_of(parts: Sequence[str], texts: Sequence[Sequence[str | None]], request_id: str) -> str:
-    """The body of one request: ``parts`` with the lists of ``texts`` between them, and the request's id filled in.
-
-    There is one part more than lists. The text at a place of a list is that of one entry, in the order of entries.
-    """
-    lists = [",".join(text for text in each if text is not None) for each in texts]
-    pieces = [parts[0], *(piece for pair in zip(lists, parts[1:], strict=True) for piece in pair)]
-    return "".join(pieces).replace(REQUEST_ID, request_id)

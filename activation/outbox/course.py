@@ -233,8 +233,8 @@ class Course:
         if self._refused_new >= ENOUGH and not self._is_any_accepted:
             self.is_template = True
             self.error = (
-                f"{counted(self._refused_new, 'request')} were refused and none was accepted: the requests are wrong, "
-                "whoever is in them; nobody was refused, and all stay due"
+                f"{counted(self._refused_new, 'request')} were refused ({piece.reason}) and none was accepted: the "
+                "requests are wrong, whoever is in them; nobody was refused, and all stay due"
             )
 
     def _release(self) -> None:

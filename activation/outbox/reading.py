@@ -18,9 +18,10 @@ from muster.activation.errors import StateError
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID
 from muster.activation.messages import requests as columns
-from muster.activation.messages.requests import REQUEST_ID, body_of
+from muster.activation.messages.requests import REQUEST_ID
 from muster.activation.model.history import Run, StoredFile
 from muster.activation.outbox import answer_log
+from muster.activation.outbox.places import ABSENT, Places, Span, places_of
 from muster.activation.outbox.writing import AT, ENTRIES, FIRST, PART_SIZES, SIZE, lists_of, size
 from muster.activation.profile_changes.people import WAS_REFUSED
 from muster.activation.state.files import State
@@ -29,7 +30,7 @@ from muster.activation.system.os_errors import system_message
 
 _ID = REQUEST_ID.encode()
 _ROWS = 256  # of requests that are made into Python's objects at once
-_ABSENT = -1  # the size of a text that is null
+_KEPT = 16  # requests whose places are kept
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Outbox:
     new_keys: str = ""  # where requests of a run that ended are sent under other keys: what makes them others (V11)
     _parts: dict[int, pl.DataFrame] = field(default_factory=dict)  # requests of the parts that were read last
     _rows: dict[int, dict[str, Any]] = field(default_factory=dict)  # some of these, by number
+    _kept_places: dict[int, Places] = field(default_factory=dict)  # by where the body begins
 
     @property
     def name(self) -> str:
@@ -113,7 +115,7 @@ class Outbox:
     def _column(self, parts: Iterable[StoredFile], name: str, kind: str) -> "array[int]":
         found = array(kind)
         for part in parts:
-            frame = engine.collect(self.state.read(part).select(pl.col(name).cast(pl.Int64).fill_null(_ABSENT)))
+            frame = engine.collect(self.state.read(part).select(pl.col(name).cast(pl.Int64).fill_null(ABSENT)))
             found.extend(frame.to_series().to_list())
         return found
 
@@ -223,55 +225,42 @@ class Outbox:
         ``own_id`` is the request's id within the outbox: ``12``, or ``12.0`` of a half.
         """
         request_id = f"{self.name}-{own_id}"
-        whole = os.pread(self._descriptor, stored.size, stored.at)
-        url = stored.url.replace(REQUEST_ID, request_id)
         if not stored.method:
-            texts = self._texts_of(whole, stored, entries)[0]
-            data = [(text or b"").replace(_ID, request_id.encode()) for text in texts]
+            data = [text.replace(_ID, request_id.encode()) for text in self._records(stored, entries)]
             ids = (self.profile_ids[self.persons[entry]] for entry in entries)
             records = tuple(Record(*each) for each in zip(ids, data, strict=True))
             return Outgoing(request_id, self._key("", "", b"\n".join(data)), records=records)
-        if len(entries) == len(stored.entries):
-            body = whole.replace(_ID, request_id.encode())
-        else:
-            lists = [
-                [None if text is None else text.decode() for text in each]
-                for each in self._texts_of(whole, stored, entries)
-            ]
-            body = body_of(self._parts_of(whole, stored), lists, request_id).encode()
+        url, spans = stored.url.replace(REQUEST_ID, request_id), [(0, stored.size)]
+        if len(entries) < len(stored.entries):
+            positions = range(entries[0] - stored.entries.start, entries[-1] + 1 - stored.entries.start)
+            spans = list(self._places(stored).part_of(positions))
+        body = b"".join(self._read(stored, span) for span in spans).replace(_ID, request_id.encode())
         return Outgoing(request_id, self._key(stored.method, url, body), stored.method, url, body, entries=len(entries))
+
+    def _records(self, stored: Stored, entries: Sequence[int]) -> Iterator[bytes]:
+        """The records of some entries of a request of a stream."""
+        whole, places = self._read(stored, (0, stored.size)), self._places(stored).lists[0]
+        for entry in entries:
+            begin, end = places[entry - stored.entries.start] or (0, 0)
+            yield whole[begin:end]
+
+    def _read(self, stored: Stored, span: Span) -> bytes:
+        return os.pread(self._descriptor, span[1] - span[0], stored.at + span[0])
+
+    def _places(self, stored: Stored) -> Places:
+        """Where parts and texts are in a request's body; those of a few requests are kept, for their other halves."""
+        found = self._kept_places.get(stored.at)
+        if found is None:
+            own = slice(stored.entries.start, stored.entries.stop)
+            found = places_of(stored.part_sizes, [sizes[own] for sizes in self._sizes])
+            if len(self._kept_places) >= _KEPT:
+                self._kept_places.clear()
+            self._kept_places[stored.at] = found
+        return found
 
     def _key(self, method: str, url: str, body: bytes) -> str:
         """The Idempotency-Key of a request (V8)."""
         return key_of(self.run.run_id, self.run.compared or 1, method, url, body, new_keys=self.new_keys)
-
-    def _parts_of(self, whole: bytes, stored: Stored) -> list[str]:
-        """The constant parts of a body."""
-        found, at = list[str](), 0
-        for place, length in enumerate(stored.part_sizes):
-            found.append(whole[at : at + length].decode())
-            at += length + (self._list_size(stored, place) if place < len(self._sizes) else 0)
-        return found
-
-    def _list_size(self, stored: Stored, place: int) -> int:
-        sizes = [each for each in self._sizes[place][stored.entries.start : stored.entries.stop] if each != _ABSENT]
-        return sum(sizes) + max(0, len(sizes) - 1)
-
-    def _texts_of(self, whole: bytes, stored: Stored, entries: Sequence[int]) -> list[list[bytes | None]]:
-        """By list the texts of some entries of a request, in their order."""
-        found, at = list[list[bytes | None]](), 0
-        wanted = set(entries)
-        for place, sizes in enumerate(self._sizes):
-            at += stored.part_sizes[place]
-            texts, behind = list[bytes | None](), at
-            for entry in stored.entries:
-                length = sizes[entry]
-                if entry in wanted:
-                    texts.append(None if length == _ABSENT else whole[behind : behind + length])
-                behind += 0 if length == _ABSENT else length + 1
-            found.append(texts)
-            at += self._list_size(stored, place)
-        return found
 
 
 def key_of(run_id: str, compared: int, method: str, url: str, body: bytes, *, new_keys: str = "") -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from muster.activation.endpoints.protocol import Answer, Endpoint
+from muster.activation.endpoints.wording import failure_of
 from muster.activation.errors import UnfinishedError
 from muster.activation.model.log import logger
 from muster.activation.outbox import answer_log
@@ -41,19 +42,23 @@ def send_outbox(
     *,
     progress: Callable[[Progress], None] | None = None,
     show: Callable[[str], None] | None = None,
+    starts: Starts | None = None,
     clock: Clock | None = None,
 ) -> Outcomes:
     """Send what was not answered yet, and return what became of each entry; a failed run says why in ``error``.
 
     ``progress`` is called a few times a second. ``show`` gets a line about each answer that does not accept, with an
-    excerpt of it: only for a terminal (V12). ``UnfinishedError`` when the log cannot be written, and the request to
+    excerpt of it: only for a terminal (V12). ``starts`` are the last tries at the destination by this command, where
+    the rate goes on from outbox to outbox (V13). ``UnfinishedError`` when the log cannot be written, and the request to
     stop the command: no more is sent then, and the next command goes on. ``StateError`` when the log is damaged.
     """
     outbox.prepare()
     course = replayed(outbox)
     try:
         with AnswerLog.opened(outbox.folder) as answers:
-            _Sending(outbox, endpoint, pace, course, answers, show, clock or MachineClock()).run(progress)
+            _Sending(
+                outbox, endpoint, pace, course, answers, show, starts or Starts(pace.rate), clock or MachineClock()
+            ).run(progress)
     except OSError as error:
         raise _unfinished(outbox, error) from error
     finally:
@@ -76,6 +81,7 @@ class _Sending:
     course: Course
     answers: AnswerLog
     show: Callable[[str], None] | None
+    starts: Starts
     clock: Clock
     changed: threading.Condition = field(default_factory=threading.Condition)
     _ready: deque[Piece] = field(default_factory=deque)  # noted, and to be sent
@@ -87,7 +93,6 @@ class _Sending:
     _noted_at: float = float("-inf")
 
     def __post_init__(self) -> None:
-        self._starts = Starts(self.pace.rate)
         self._block = max(1, self.pace.in_flight)
 
     def run(self, progress: Callable[[Progress], None] | None) -> None:
@@ -209,10 +214,10 @@ class _Sending:
         with self.changed:
             while not self._is_over:
                 now = self.clock.seconds()
-                due = max(not_before, self._hold_until, self._starts.next())
+                due = max(not_before, self._hold_until, self.starts.next())
                 if due <= now:
                     self.answers.append(answer_log.sending(piece.id))
-                    self._starts.add(now)
+                    self.starts.add(now)
                     self.course.trying(piece)
                     return True
                 self.clock.wait(self.changed, due - now)
@@ -221,11 +226,11 @@ class _Sending:
     def _not_before(self, request_id: str, answer: Answer, tries: int) -> float:
         """When a piece is tried again; where it is not, the run ends."""
         if answer.meaning == "fatal":
-            self._fail(f"{_said(answer)}: nothing more was sent, and the rest stays due")
+            self._fail(f"{failure_of(answer)}; nothing more was sent, and the rest stays due")
         elif tries > self.pace.retries:
-            self._fail(f"{_said(answer)}, in {counted(tries, 'try', 'tries')} of a request; the rest stays due")
+            self._fail(f"{failure_of(answer)}, in {counted(tries, 'try', 'tries')} of a request; the rest stays due")
         elif (answer.retry_after or 0) > LONGEST_WISH:
-            self._fail(f"{_said(answer)}, and asked to wait {answer.retry_after:,.0f} seconds; the rest stays due")
+            self._fail(f"{failure_of(answer)}, and asked to wait {answer.retry_after:,.0f} seconds; the rest stays due")
         now = self.clock.seconds()
         again = now + (pause_after(tries, request_id) if answer.retry_after is None else answer.retry_after)
         if answer.meaning == "throttled" or answer.retry_after is not None:
@@ -240,11 +245,6 @@ class _Sending:
             log.info("request %s: %s %s", request_id, answer.meaning, answer.reason)
             if self.show and answer.excerpt:
                 self.show(f"request {request_id}: {answer.meaning} {answer.reason}: {answer.excerpt}")
-
-
-def _said(answer: Answer) -> str:
-    """What went wrong, for the run's error: a status with who said it, any other reason as it is."""
-    return f"the receiver answered {answer.reason}" if answer.reason.isdecimal() else answer.reason
 
 
 @dataclass

@@ -141,7 +141,8 @@ def _changes(situation: Situation) -> dict[str, pl.Expr]:
 def _trigger(situation: Situation) -> pl.Expr:
     """The first trigger that applies (V11)."""
     first = (pl.when(changed(name)).then(pl.lit(name)) for name in TRIGGERS)
-    owed = pl.when(IS_OWED).then(pl.coalesce(OWED, pl.lit("membership")))
+    unsettled = pl.col(IS_UNCERTAIN) & (pl.col(IS_DESIRED) | pl.col(LEAVES))
+    owed = pl.when(pl.col(IS_OWED) | unsettled).then(pl.coalesce(OWED, pl.lit("membership")))
     return pl.coalesce(*first, owed, pl.when(pl.col(IS_DESIRED) & situation.is_resync).then(pl.lit(RESYNC)))
 
 
@@ -149,8 +150,7 @@ def _is_owed(situation: Situation) -> pl.Expr:
     """Whether a message is still to be sent, though nothing may have changed since (V2, V10, P11)."""
     was_refused = pl.col(TRIES).fill_null(0) > 0  # the row says what has changed, if membership is a trigger
     joined = (pl.col(OWED) == "membership") & pl.lit("membership" not in situation.triggers)
-    owed = pl.col(OWED).is_not_null() & (~was_refused | joined)
-    return pl.col(IS_UNCERTAIN) | owed
+    return pl.col(OWED).is_not_null() & ~pl.col(IS_UNCERTAIN) & (~was_refused | joined)
 
 
 def _left_out(situation: Situation) -> pl.Expr:

@@ -194,7 +194,9 @@ def _of_place(i: int) -> dict[str, pl.Expr]:
     rises, falls, whole = pl.col(of.rises(i)), pl.col(of.falls(i)), pl.col(of.is_whole(i))
     may_rise, may_fall = pl.col(of.may_rise(i)), pl.col(of.may_fall(i))
     yes, no = pl.lit(value=True), pl.lit(value=False)
-    maybe = pl.when(may_rise).then(yes).when(may_fall).then(no)
+    # What may have been told as realized stays so until an exit is accepted.
+    may_hold = _then(maybe_status(i)).fill_null(value=False) & ~_then(status(i)).fill_null(value=False)
+    maybe = pl.when(may_rise).then(yes).when(may_fall).then(may_hold)
     return {
         status(i): pl.when(rises).then(yes).when(falls).then(no).otherwise(_then(status(i))),
         time(i): pl.when(rises | falls).then(time(i)).otherwise(_then(time(i))),

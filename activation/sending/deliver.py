@@ -15,7 +15,7 @@ from muster.activation.model.history import Run
 from muster.activation.model.log import logger
 from muster.activation.model.workspace import JOBS
 from muster.activation.outbox.outcomes import Outcomes, Progress
-from muster.activation.outbox.pace import Pace
+from muster.activation.outbox.pace import Pace, Starts
 from muster.activation.outbox.reading import Outbox, open_outbox
 from muster.activation.outbox.send import send_outbox
 from muster.activation.sending.begin import opened_endpoint
@@ -55,6 +55,7 @@ class Sendings:
     _done: "queue.SimpleQueue[tuple[_Under, Outcomes | BaseException]]" = field(default_factory=queue.SimpleQueue)
     _open: dict[str, _Under] = field(default_factory=dict)  # by run id
     _told: dict[str, Progress] = field(default_factory=dict)  # by run id
+    _starts: dict[str, Starts] = field(default_factory=dict)  # by destination: the last tries there, for the rate
     _polls: int = 0
 
     def __post_init__(self) -> None:
@@ -110,7 +111,9 @@ class Sendings:
 
         try:
             pace = Pace(activation.in_flight, destination.retries, destination.rate)
-            return send_outbox(under.outbox, under.endpoint, pace, progress=tell, show=self.show)
+            # One thread sends to a destination at a time.
+            starts = self._starts.setdefault(run.destination, Starts(destination.rate))
+            return send_outbox(under.outbox, under.endpoint, pace, progress=tell, show=self.show, starts=starts)
         except BaseException as error:  # noqa: BLE001  # raised again by the thread that takes the results
             return error
 

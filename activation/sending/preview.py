@@ -1,19 +1,18 @@
 """What a run that sends messages would do, without doing it: profiles by trigger, messages, requests, bytes (V11)."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-import polars as pl
 
 from muster.activation.errors import MusterError
 from muster.activation.export.carry_out import Outcome
 from muster.activation.export.decided import as_user_reads
 from muster.activation.export.sample import Sample
+from muster.activation.frames import engine
 from muster.activation.inputs.parquet import blamed
-from muster.activation.messages.requests import REQUEST, TEXT_PREFIX, Batch, body_of, part, text
+from muster.activation.messages.requests import REQUEST_ID, Batch, text
 from muster.activation.model.exports import Sending
+from muster.activation.outbox.writing import BODY, bodies_of
 from muster.activation.profile_changes.changes import Changes
 from muster.activation.sending.begin import Waiting, batches_of, gathered
 from muster.activation.sending.guards import refuse_messages, refuse_removals
@@ -84,7 +83,7 @@ class Shown:
         if room <= 0:
             return
         if self.are_bodies:
-            self.texts += [_body(batch, request) for request in batch.requests.head(room).iter_rows(named=True)]
+            self.texts += _bodies(batch, room)
         else:
             self.texts += batch.entries[text(0)].head(room).to_list()
 
@@ -96,12 +95,10 @@ class Shown:
         return Sample((column,), self.total, tuple((each,) for each in self.texts), values)
 
 
-def _body(batch: Batch, request: Mapping[str, Any]) -> str:
-    """The body of a request; the request's id, which a run would give it, is left out."""
-    entries = batch.entries.filter(pl.col(REQUEST) == request[REQUEST])
-    lists = [entries[name].to_list() for name in entries.columns if name.startswith(TEXT_PREFIX)]
-    parts = [request[part(place)] for place in range(len(lists) + 1)]
-    return body_of(parts, lists, "")
+def _bodies(batch: Batch, room: int) -> list[str]:
+    """The first bodies of a batch; the request's id, which a run would give it, is left out."""
+    found = engine.collect(bodies_of(batch).head(room))[BODY]
+    return [each.replace(REQUEST_ID, "") for each in found]
 
 
 def _remarks(key: str, changes: Changes, totals: Totals, waiting: int) -> Iterator[str]:

@@ -53,6 +53,8 @@ class ErasedRows:
             blanked = kept.with_columns(
                 pl.when(~is_theirs).then(pl.col(name)).alias(name) for name in _NEEDLESS if name in kept.columns
             )
+            if blanked.equals(frame):  # they were forgotten before
+                continue
             file, about = state_paths.rewritten_file(each.stored.file, named), roster_file.marks_of(state, each.stored)
             stored, members = state.write(blanked, file, about), _members(each, blanked)
             erased.baselines.append(replace(each, stored=stored, profiles=blanked.height, members=members))

@@ -78,10 +78,12 @@ def checked(found: "Sequence[CheckedActivation]", *, disabled: int = 0) -> None:
 
 def recorded(governance: Mapping[str, Any], excluded_by: Mapping[str, int]) -> dict[str, object]:
     """The lines of `runs show` about the labels and policies of a run, as the run recorded them (G7)."""
+    untold = governance.get("untold_audiences")
     return {
         "marketing_actions": ", ".join(governance["marketing_actions"]) or None,
         "labels": [f"{', '.join(each['labels'])}: {' -> '.join(each['path'])}" for each in governance["labels"]],
         "policies": [_recorded_policy(each, governance, excluded_by) for each in governance["policies"]],
+        **({"untold audiences": ", ".join(untold)} if untold else {}),
     }
 
 

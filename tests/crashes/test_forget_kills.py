@@ -7,6 +7,7 @@ from support.crash_checks import check_same, memory, twin_of
 from support.crash_points import left_by_kills
 from support.erased import holding
 from support.kills import Moment, some
+from support.receiver import Receiver
 from support.shop import STATUS, Shop, identities, person, quick_folder
 from support.sourced import hold, id_of, sourced
 
@@ -15,8 +16,10 @@ FORGET = ("profiles", "forget", "anna-7")
 
 
 @pytest.fixture
-def shop() -> Iterator[Shop]:
-    """Two nights of an audience by rule and one by a feed, whose receivers are told and not told of exits."""
+def shop(receiver: Receiver) -> Iterator[Shop]:
+    """Two nights of an audience by rule and one by a feed, whose receivers are told and not told of exits; one of them
+    is told by messages.
+    """
     with quick_folder() as folder:
         shop = Shop(folder / "shop")
         people = [person(name) | {"identity_map": identities(Phone=[f"phone-{name}"])} for name in ("anna-7", "bert-8")]
@@ -27,10 +30,18 @@ def shop() -> Iterator[Shop]:
         daily = {"export": "incremental", "schedule": {"at": "05:00"}}
         shop.destination("crm", mapping=["profile_id", "email", STATUS], activations=[{"audience": "all", **daily}])
         shop.destination("mute", mapping=["profile_id", "email"], activations=[{"audience": "listed", **daily}])
+        shop.write("destinations/api.yml", _messages(receiver))
         for day in ("20", "21"):
             shop.evaluate(f"2026-11-{day}T02:00Z")
             shop.run(f"2026-11-{day}T05:00Z")
         yield shop
+
+
+def _messages(receiver: Receiver) -> dict[str, object]:
+    mapping = [{"source": "profile_id", "target": "id"}, {"source": "email", "target": "mail", "mandatory": True}]
+    activations = [{"id": "a", "audiences": ["all", "listed"]}]
+    content = {"name": "API", "kind": "http", "url": receiver.url("/people"), "payload": "profile"}
+    return content | {"mapping": mapping, "activations": activations}
 
 
 @pytest.fixture
@@ -75,7 +86,7 @@ def test_a_kill_of_profiles_forget_at_any_step(shop: Shop) -> None:
             check_same(_memory(left.shop), expected, left)
         left.remove()
     assert told == {True, False}
-    assert [name.partition("/")[0] for name in holding(whole, *HERS)] == ["baselines"]
+    assert [name.partition("/")[0] for name in holding(whole, *HERS)] == ["baselines", "baselines"]
     whole.run("2026-11-22T05:00Z")
     assert holding(whole, *HERS) == []
 

@@ -90,9 +90,9 @@ def _run(shop: Shop, day: Day, receiver: Receiver, expected: Any, log: Log) -> N
     log.check(requests, day.setup, killed=False)
     options = against_messages.options_of(case, ())
     try:
+        against_messages.take(expected, case, requests, run)
         if day.mood == Mood():
             against_messages.compare_counts(case, options, requests, run)
-        against_messages.take(expected, case, requests, run)
         assert result.code == int(_fails(requests, run, case.setup.keyed)), result.err
     except AssertionError as error:
         raise AssertionError(

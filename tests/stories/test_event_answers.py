@@ -1,6 +1,7 @@
 """V8, V10: what answers mean, refusals, dead letters, what is uncertain, and going on after a kill."""
 
 import json
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -420,3 +421,89 @@ def test_the_log_of_a_run_is_plain(tmp_path: Path, receiver: Receiver) -> None:
     assert run["scheduled_time"] == f"{DAYS[0]}T05:00:00Z"
     assert "3" in shop.ok("runs", "show", KEY).out
     assert json.dumps(run)
+
+
+def test_two_uncertain_ends_in_a_row_are_both_kept(tmp_path: Path, receiver: Receiver) -> None:
+    """V2: what may have been sent counts as sent until an answer settles it: another lost answer settles nothing."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(["vips"])
+    receiver.default = LOST
+    shop.send(DAYS[0], "a", "b", code=1)
+    receiver.default = CUT
+    shop.send(DAYS[1], somebody("a", vip=False), code=1)
+    receiver.default = Say(200)
+    told = objects(shop.send(DAYS[2], somebody("a", vip=False)))
+    assert {name: statuses(each)["vips"] for name, each in told.items()} == {"a": "exited", "b": "exited"}
+    assert shop.send(DAYS[3], somebody("a", vip=False)) == []
+
+
+@pytest.mark.parametrize("what", ["policy", "headers", "feed"])
+def test_any_change_of_what_decides_replaces_the_run(what: str, tmp_path: Path, receiver: Receiver) -> None:
+    """V8: evaluation, snapshot, feed, policies and the activation's config must be as they were to go on."""
+    shop = EventShop(tmp_path, receiver, custom_actions={"tell": None})
+    shop.audience("feed", source="memberships")
+    shop.feed([("feed", f"p{number}", "realized", f"{DAYS[0]}T01:00Z") for number in range(4)], name="1")
+    shop.write("policies/ok.yml", {"actions": ["tell"], "consent": "ok"})
+    content = {"in_flight": 1, "aggregation": {"best_effort": {"max_profiles": 1}}, "marketing_actions": ["tell"]}
+    shop.crm(["feed"], **content)
+    shop.people(*(f"p{number}" for number in range(4)))
+    shop.evaluate(f"{DAYS[0]}T02:00Z", "--no-exports")
+    receiver.stand_still(1)
+    victim = Victim(shop.root, "run", "--at", f"{DAYS[0]}T05:00Z", variables={})
+    assert receiver.stands.wait(30)
+    victim.kill()
+    victim.ended(5)
+    receiver.go_on()
+    wait_for_answers(receiver)
+    before = shop.new()
+    if what == "policy":
+        shop.write("policies/ok.yml", {"actions": ["tell"], "consent": "ok AND profile_id <> 'p3'"})
+    elif what == "headers":
+        shop.crm(["feed"], **content, headers={"X-New": "1"})
+    else:
+        shop.feed([("feed", "p3", "exited", f"{DAYS[0]}T04:00Z")], name="2")
+    after = shop.again(f"{DAYS[0]}T05:30Z")
+    assert not {each.key for each in before} & {each.key for each in after}
+    assert "replaced" in str(shop.runs()[0]["error"])
+    members = {"p0", "p1", "p2"} | ({"p3"} if what == "headers" else set())
+    told: dict[str, str] = {}
+    for each in receiver.accepted:
+        told |= {one["id"]: statuses(one)["feed"] for one in each.json}
+    assert {name for name, status in told.items() if status == "realized"} == members
+
+
+def test_a_half_has_an_id_and_a_key_of_its_own(tmp_path: Path, receiver: Receiver) -> None:
+    """V6, V8: `=request.id` is that of the request that is sent; a repeat has the id of before."""
+    shop = EventShop(tmp_path, receiver)
+    tree = {"id": "=request.id", "run": "=run.id", "people": {"each": "profiles", "as": {"id": "=profile_id"}}}
+    activations = [{"id": "a", "audiences": ["all"]}]
+    shop.raw("crm", request=tree, columns=[ID], activations=activations, in_flight=1, retries=1)
+    receiver.script = [Say(503)]
+    receiver.rule = refusing(lambda entry: entry["id"] == "b")
+    first, again, *halves = shop.send(DAYS[0], "a", "b", "c", "d")
+    assert (first.body, first.key) == (again.body, again.key)
+    ids = [each.json["id"] for each in (again, *halves)]
+    assert len(set(ids)) == len(ids) == len({each.key for each in (again, *halves)})
+    assert {each.json["run"] for each in halves} == {shop.done["run_id"]}
+
+
+def test_an_outbox_of_a_backup_is_never_sent(tmp_path: Path, receiver: Receiver) -> None:
+    """V8: its profiles are uncertain: they are compared anew, and told under new keys."""
+    shop, before = killed_shop(tmp_path / "shop", receiver, after=2)
+    copy = tmp_path / "copy"
+    shop.ok("state", "backup", str(copy))
+    shutil.rmtree(shop.root / ".muster")
+    shop.ok("state", "restore", str(copy))
+    after = shop.again(f"{DAYS[0]}T05:00Z")
+    assert not {each.key for each in before} & {each.key for each in after}
+    assert set(names(after)) | set(names(before)) >= {f"p{number}" for number in range(6)}
+    assert set(names(after)) >= {f"p{number}" for number in range(2, 6)}
+    assert shop.again(f"{DAYS[0]}T06:00Z") == []
+
+
+def test_requests_keep_a_pace(tmp_path: Path, receiver: Receiver) -> None:
+    """V13: `rate`: so many requests in so long."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(rate={"requests": 2, "per": "1s"}, aggregation={"best_effort": {"max_profiles": 1}})
+    requests = shop.send(DAYS[0], *"abc")
+    assert requests[-1].arrived - requests[0].arrived >= 0.45

@@ -346,3 +346,31 @@ def test_a_run_at_an_uncertain_end_says_so(tmp_path: Path, receiver: Receiver) -
     assert shop.done["status"] == "failed"
     assert shop.done["error"]
     assert shop.runs()[-1]["status"] == "failed"
+
+
+def test_a_run_is_as_old_as_its_oldest_evaluation(tmp_path: Path, receiver: Receiver) -> None:
+    """V11: `evaluated_at` is the oldest of the mapped audiences'."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(["vips", "all"])
+    shop.send(DAYS[0], "a")
+    shop.people("a", "b", day=DAYS[1])
+    shop.evaluate(f"{DAYS[1]}T02:00Z", "--no-exports", "--audience", "vips")
+    assert names(shop.again(f"{DAYS[1]}T05:00Z")) == ["b"]
+    assert shop.done["evaluated_at"] == f"{DAYS[0]}T02:00:00Z"
+
+
+def test_a_workspace_without_such_destinations_is_as_before(tmp_path: Path, receiver: Receiver) -> None:
+    """Files go on beside messages: nothing that happens to one activation changes another (X1)."""
+    shop = EventShop(tmp_path, receiver)
+    shop.destination(
+        "files",
+        mapping=["profile_id"],
+        activations=[{"audience": "all", "export": "full", "schedule": {"at": "05:00"}}],
+    )
+    shop.crm()
+    receiver.default = Say(503)
+    shop.send(DAYS[0], "a", "b", code=1)
+    assert shop.sent("files/all") == ["a", "b"]
+    by_key = {run["destination"]: run for run in shop.last.json["runs"]}
+    assert (by_key["files"]["status"], by_key["crm"]["status"]) == ("succeeded", "failed")
+    assert by_key["files"]["audience"] == "all"

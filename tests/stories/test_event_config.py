@@ -167,6 +167,8 @@ def test_messages_tell_no_audience_that_a_policy_forbids(tmp_path: Path, receive
     place.ok("run", *AT)
     (request,) = receiver.requests
     assert [sorted(each["segmentMembership"]["ups"]) for each in request.json] == [["all", "known"]] * 2
+    assert place.ok("runs", "show", "api/all", "--json").json["governance"]["untold_audiences"] == ["sick"]
+    assert "untold audiences       sick" in place.ok("runs", "show", "api/all").out
 
 
 def test_a_violated_policy_stops_messages(tmp_path: Path, receiver: Receiver) -> None:
@@ -183,6 +185,25 @@ def test_a_violated_policy_stops_messages(tmp_path: Path, receiver: Receiver) ->
     assert run["status"] == "failed"
     shown = place.ok("runs", "show", run["run_id"], "--json").json["governance"]
     assert [each["policy"] for each in shown["violations"]] == ["p"]
+
+
+def test_secrets_of_receivers_are_in_no_file(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """V12, X9: after a run no file of the workspace holds a token, a header's secret or a secret part of the url."""
+    secrets = {"TOKEN": "s3cret-token-value", "HOOK": "hook-s3cret-path"}
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    settings = {"auth": {"bearer_env": "TOKEN"}, "headers": {"X-Key": "${TOKEN}"}}
+    place = shop(tmp_path, url=receiver.url("/in/${HOOK}"), **settings)
+    place.ok("evaluate", "--no-exports", "--at", "2026-11-20T02:00Z")
+    told = place.ok("run", "-v", *AT)
+    (request,) = receiver.requests
+    assert (request.path, request.headers["authorization"]) == ("/in/hook-s3cret-path", "Bearer s3cret-token-value")
+    held = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert not any(value.encode() in held or value in told.err + told.out for value in secrets.values())
+    monkeypatch.setenv("HOOK", "another-s3cret")
+    assert "the place changed" in place.ok("plan", "--at", "2026-11-20T04:00Z").out + told.err
 
 
 def test_a_missing_variable_stops_one_receiver(tmp_path: Path, receiver: Receiver) -> None:

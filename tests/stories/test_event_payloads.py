@@ -168,3 +168,25 @@ def test_messages_need_no_mapped_column(tmp_path: Path, receiver: Receiver) -> N
     shop.crm(mapping=[EMAIL])
     [request] = shop.send("2026-11-20", "a")
     assert list(request.json[0]) == ["contact", "segmentMembership", "identityMap"]
+
+
+def test_an_audience_that_was_taken_out_is_one_of_the_others(tmp_path: Path, receiver: Receiver) -> None:
+    """V5: from then on it is not mapped: named by id where the profile is realized in it."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm([{"audience": "vips", "alias": "V"}, "all"])
+    shop.send("2026-11-20", "a")
+    shop.crm(["all"])
+    told = objects(shop.send("2026-11-21", somebody("a", email="new")))["a"]
+    assert statuses(told) == {"all": "realized", "vips": "realized"}
+
+
+def test_without_a_column_of_identities_there_are_none(tmp_path: Path, receiver: Receiver) -> None:
+    """V5, X3c: identities are not compared while the column is absent, then or now."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm()
+    shop.send("2026-11-20", "a")
+    without = {name: each for name, each in somebody("a").items() if name != "identity_map"}
+    assert shop.send("2026-11-21", without) == []
+    told = objects(shop.send("2026-11-22", without | {"email": "new"}))["a"]
+    assert "identityMap" not in told
+    assert shop.send("2026-11-23", somebody("a", email="new")) == []

@@ -348,3 +348,59 @@ def test_a_destination_is_of_one_payload(content: dict[str, Any], tmp_path: Path
     shop.people("a")
     shop.ads(**content)
     assert shop.muster("validate", "--offline").code == 2
+
+
+# X12, M3
+
+
+def test_a_key_that_is_written_otherwise_is_sent_anew_with_an_exit_of_the_old(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """V4, X12: when the transform behind an identity column changes, what was sent stays known, and the new is sent with
+    an exit of the old; `plan` and the run warn.
+    """
+    shop = EventShop(tmp_path, receiver)
+    shop.ads()
+    shop.send(DAYS[0], "a", "b")
+    column = {"target": "EMAIL", "source": "identity_map.Email", "transform": ["trim", "lower", "sha256"]}
+    shop.ads(columns=[column])
+    assert "resync" in shop.ok("plan", "--at", f"{DAYS[1]}T05:00Z").err
+    old, new = [f"{name}@x.com" for name in "ab"], sorted(digest(f"{name}@x.com") for name in "ab")
+    sent = lists(shop.send(DAYS[1], "a", "b"))
+    assert [(method, sorted(told)) for method, _, told in sent] == [("DELETE", old), ("POST", new)]
+    assert shop.send(DAYS[2], "a", "b") == []
+
+
+def test_an_exit_of_a_key_that_a_member_has_is_a_duplicate(tmp_path: Path, receiver: Receiver) -> None:
+    """V6, M3: where people are known by `deduplicate`, nobody exits whose key a member has now."""
+    shop = EventShop(tmp_path, receiver)
+    tree = {"is": "=status", "people": {"each": "profiles", "as": {"id": "=id", "mail": "=mail"}}}
+    columns = [ID, {"source": "email", "target": "mail"}]
+    shop.raw(
+        "crm",
+        request=tree,
+        columns=columns,
+        deduplicate=["email"],
+        activations=[{"id": "a", "audiences": [{"audience": "vips", "alias": "1"}]}],
+        url=receiver.url("/x/{audience.alias}"),
+    )
+    shop.send(DAYS[0], somebody("a", email="one"), somebody("b", email="two"))
+    rows = [somebody("a", email="one", vip=False), somebody("b", email="one")]
+    told = [
+        (each.json["is"], one["id"], one["mail"]) for each in shop.send(DAYS[1], *rows) for one in each.json["people"]
+    ]
+    assert ("exited", "a", "one") not in told
+    assert ("realized", "b", "one") in told
+
+
+def test_a_namespace_that_nobody_holds_fails_the_run(tmp_path: Path, receiver: Receiver) -> None:
+    """M4: found before anything is sent; the message says how many would exit; overriding lets the exits through."""
+    shop = EventShop(tmp_path, receiver)
+    shop.ads()
+    shop.send(DAYS[0], "a", "b")
+    rows = [somebody(name, identity_map=identities(Phone=["1"])) for name in "ab"]
+    assert shop.send(DAYS[1], *rows, code=1) == []
+    assert "2" in shop.done["error"]
+    assert "Email" in shop.done["error"]
+    sent = lists(shop.again(f"{DAYS[1]}T06:00Z", "--override-guards", "ads/a"))
+    assert sent == [("DELETE", "23", ["a@x.com", "b@x.com"])]

@@ -312,7 +312,10 @@ def test_prune_keeps_what_messages_need(tmp_path: Path, receiver: Receiver) -> N
     shop.ok("prune", "--at", f"{DAYS[4]}T06:00Z")
     kept = {(run["destination"], run["scheduled_time"][:10]) for run in shop.runs()}
     assert kept - {("crm", DAYS[0])} == {("away", DAYS[0]), ("crm", DAYS[3]), ("crm", DAYS[4])}
-    assert {each["evaluated_at"][:10] for each in shop.ok("evaluations", "list", "--json").json} == {DAYS[0], *DAYS[3:5]}
+    assert {each["evaluated_at"][:10] for each in shop.ok("evaluations", "list", "--json").json} == {
+        DAYS[0],
+        *DAYS[3:5],
+    }
     shop.ok("state", "check")
     shop.raw("away", **away, activations=[{"id": "a", "audiences": ["all", "vips"]}])
     assert names([each for each in shop.send(DAYS[5], "a", "n4") if each.path == "/away"]) == ["n0", "n4"]

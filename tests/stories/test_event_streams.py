@@ -159,6 +159,16 @@ def test_a_batch_that_fails_is_split(hub_shop: StreamShop, hub: EventHub) -> Non
     assert hub_shop.done["excluded_by"] == {"refused:argument-error": 1}
 
 
+def test_batches_keep_to_the_limit_of_the_hub(hub_shop: StreamShop, hub: EventHub) -> None:
+    """V7: 1 MB a batch with what the service adds to each event, and nobody is refused for it."""
+    hub_shop.event_hub()
+    hub.say(size=1_000_000)
+    hub_shop.send(DAYS[0], *(somebody(f"p{number}", email="w" * 9_600) for number in range(410)))
+    assert sum(map(len, hub.events.values())) == 410
+    assert hub_shop.done["requests"] == 4 + 1
+    assert hub_shop.done["exported"] == 410
+
+
 def test_a_wrong_key_ends_the_run(hub_shop: StreamShop, hub: EventHub, monkeypatch: pytest.MonkeyPatch) -> None:
     """V10, V12: nobody is refused, and neither key nor token is told anywhere."""
     wrong = "d3Jvbmcga2V5"

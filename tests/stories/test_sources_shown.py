@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from support.receiver import Receiver
 from support.shop import STATUS, Shop, identities
 from support.sourced import CRM, SOURCES, hold, id_of, sourced
 
@@ -293,6 +294,36 @@ def test_an_alias_leads_to_the_survivor_and_says_so(merged: Shop) -> None:
     assert f"{alias} is an alias: it was merged into this profile" in " ".join(text.split())
     assert text.count("crm/all") == 2
     assert "ann@x.com" in text
+
+
+def test_a_person_whom_a_receiver_was_told_of(tmp_path: Path, receiver: Receiver) -> None:
+    """P7, V2, G8: messages that told of the person are shown with what was last sent in key columns; once the person is
+    forgotten the exit has the same, and then nothing of it stays.
+    """
+    shop = two_sources(tmp_path)
+    shop.audience("everybody", where="true")
+    mail = {"source": "email", "target": "mail", "mandatory": True}
+    activation = {"id": "a", "audiences": ["everybody"]}
+    content = {"name": "API", "kind": "http", "url": receiver.url("/people"), "payload": "profile"}
+    mapping = [{"source": "profile_id", "target": "id"}, mail]
+    shop.write("destinations/api.yml", {**content, "mapping": mapping, "activations": [activation]})
+    shop.evaluate(f"{FRIDAY}T02:00Z", "--no-exports")
+    shop.run(AT)
+    ann = id_of("CRMID", "C1")
+    text = shop.ok("profiles", "show", "CRMID:C1", "--at", AT).out
+    assert "api/a" in text
+    assert "ANN@x.com" in text.partition("api/a")[2]
+    told = shop.ok("profiles", "forget", "CRMID:C1", "--json").json
+    assert ("api/a", "exit") in [(each["activation"], each["told_by"]) for each in told["receivers"]]
+    receiver.reset()
+    shop.run(LATER)
+    [exit_] = [each for request in receiver.requests for each in request.json]
+    assert (exit_["id"], exit_["mail"]) == (ann, " ANN@x.com")
+    assert exit_["segmentMembership"]["ups"]["everybody"]["status"] == "exited"
+    assert exit_["identityMap"]["Email"] == [{"id": "ann@x.com"}]
+    rows = pl.concat([pl.read_parquet(each) for each in (shop.root / ".muster/baselines/api/a").iterdir()])
+    assert ann not in set(rows["profile_id"])
+    shop.ok("state", "check")
 
 
 @pytest.mark.parametrize(

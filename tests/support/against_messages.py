@@ -147,7 +147,7 @@ def take(model: Messenger, case: Case, requests: Sequence[Received], run: Mappin
 
 
 def take_killed(model: Messenger, case: Case, requests: Sequence[Received]) -> None:
-    """Of a run that was killed and is replaced: whom it told what the model says, and what became of it perhaps (V8)."""
+    """Of a run that was killed and is replaced: whom it told what the model says, and what perhaps became of it."""
     told = entries(requests, keyed=case.setup.keyed)
     for profile, possible in options_of(case, {each.profile for each in told}).items():
         of_profile = [each for each in told if each.profile == profile]

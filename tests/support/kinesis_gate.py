@@ -156,14 +156,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _asked(self, content: Mapping[str, Any]) -> Answer:
         behind = http.client.HTTPConnection("127.0.0.1", self.server.state.behind, timeout=300)
         headers = {name: value for name, value in self.headers.items() if name.lower() != "content-length"}
-        try:
+        with self.server.one_at_a_time, contextlib.closing(behind):
             behind.request("POST", self.path, json.dumps(content).encode(), headers)
             answer = behind.getresponse()
             kept = {"content-type", "x-amzn-requestid"}
             found = {name: value for name, value in answer.getheaders() if name.lower() in kept}
             return Answer(answer.status, found, answer.read())
-        finally:
-            behind.close()
 
 
 class _Server(ThreadingHTTPServer):
@@ -173,6 +171,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.state = Gate(self.server_address[1], behind)
         self._noting = threading.Lock()
+        self.one_at_a_time = threading.Lock()  # moto gives records of two requests at a time one number
 
     @contextlib.contextmanager
     def noted(self, operation: str, headers: Mapping[str, str], content: Mapping[str, Any]) -> Iterator[Request]:

@@ -108,9 +108,9 @@ def profile_object(
     }
     if not person.withdrawn:
         for audience in sorted(unmapped):
-            if person.id in unmapped[audience]:
+            if person.id in unmapped[audience] and audience not in {name for name, _ in shown}:
                 since = instant(unmapped[audience][person.id])
-                ups.setdefault(audience, {"lastQualificationTime": since, "status": "realized"})
+                ups[audience] = {"lastQualificationTime": since, "status": "realized"}
     identities: dict[str, list[dict[str, str]]] = {}
     for namespace, each in sorted((person.ids_sent if person.withdrawn else person.ids) or []):
         identities.setdefault(namespace, []).append({"id": each})

@@ -15,7 +15,7 @@ from muster.activation.inputs.parquet import read_part
 from muster.activation.mapping.layout import Layout, layout_of_messages
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.messages.building import requests_of
-from muster.activation.messages.requests import PART_PREFIX, REQUEST, TEXT_PREFIX, Batch, body_of, request_id
+from muster.activation.messages.requests import PART_PREFIX, REQUEST, REQUEST_ID, TEXT_PREFIX, Batch, request_id
 from muster.activation.model.messages import MappedAudience, MessageActivation
 from muster.activation.model.workspace import Column, ProfilesSource, Schedule, Workspace
 from muster.activation.profile_changes import people as columns
@@ -189,3 +189,13 @@ def sent(changes: Told, of: MessageActivation, limits: Limits | None = None, **o
         if parts:
             assert total == batch.bytes
     return found
+
+
+def body_of(parts: Sequence[str], texts: Sequence[Sequence[str | None]], request_id: str) -> str:
+    """The body of one request: ``parts`` with the lists of ``texts`` between them, and the request's id filled in.
+
+    There is one part more than lists. The text at a place of a list is that of one entry, in the order of entries.
+    """
+    lists = [",".join(text for text in each if text is not None) for each in texts]
+    pieces = [parts[0], *(piece for pair in zip(lists, parts[1:], strict=True) for piece in pair)]
+    return "".join(pieces).replace(REQUEST_ID, request_id)

@@ -18,6 +18,7 @@ from muster.activation.endpoints.event_hubs.login import Login
 from muster.activation.endpoints.protocol import Answer
 
 _GRACE = 2.0  # seconds more than the client's own time-out, or after the command was asked to stop
+_IDLE = 60.0  # seconds after which a link is opened anew: a service that ended it would leave a batch without answer
 _LOOK = 0.25  # seconds between two looks at whether the command was asked to stop
 
 
@@ -36,14 +37,19 @@ class Link:
         self._client, self._login, self._partition, self._timeout = client, login, partition, timeout
         self._stopped = stopped
         self._producer: Any = None
+        self._used = 0.0
         self._one_at_a_time = threading.Lock()
 
     def send(self, events: Sequence[bytes]) -> Answer:
         """Send one batch, once; with no events, only open the link."""
         with self._one_at_a_time:
+            if self._producer and time.monotonic() - self._used > _IDLE:
+                _close_beside(self._producer)
+                self._producer = None
             attempt = _Attempt(self._client, self._login, self._partition, self._timeout, self._producer)
             answer = attempt.answer(events, self._timeout, self._stopped)
             self._producer = attempt.producer if answer.meaning == "accepted" else None
+            self._used = time.monotonic()
             return answer
 
     def close(self) -> None:
@@ -95,7 +101,10 @@ class _Attempt:
         return True
 
     def _try(self, events: Sequence[bytes]) -> None:
-        answer = self._opened() or self._sent(events)
+        try:
+            answer = self._opened() or self._sent(events)
+        except Exception as error:  # noqa: BLE001  # of another version of the client, perhaps; a thread raises to nobody
+            answer = Answer("fatal", f"the client cannot send: {type(error).__name__}", sent=self._is_sending)
         with self._lock:
             self._answer = answer
         self._moved.set()
@@ -126,7 +135,7 @@ class _Attempt:
         self._moved.set()
         if not events:
             return Answer("accepted")
-        batch = EventDataBatch(self.producer._max_message_size_on_link, self._partition)  # noqa: SLF001
+        batch = EventDataBatch(getattr(self.producer, "_max_message_size_on_link", None), self._partition)
         try:
             for each in events:
                 batch.add(_event(each))

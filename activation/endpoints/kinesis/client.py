@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError
 from muster.activation.endpoints.hosts import is_loopback
 from muster.activation.endpoints.kind import variables_of
 from muster.activation.endpoints.kinesis.answers import KNOWN, answer_of, answer_of_error
-from muster.activation.endpoints.kinesis.kind import LONGEST_KEY
+from muster.activation.endpoints.kinesis.kind import LONGEST_KEY, region_in
 from muster.activation.endpoints.protocol import Answer, Outgoing, Record
 from muster.activation.errors import ExportError
 from muster.activation.model.messages import MessageActivation, MessageDestination
@@ -39,10 +39,11 @@ class KinesisEndpoint:
             max_pool_connections=max(activation.in_flight, 1),
         )
         endpoint = urlsplit(destination.connection.get("endpoint", ""))
-        if endpoint.scheme == "http" and not is_loopback(endpoint.hostname or ""):
+        if endpoint.scheme == "http" and not destination.allow_insecure and not is_loopback(endpoint.hostname or ""):
             raise ExportError(f"{self._id}: its endpoint is http: records would travel unencrypted; use https")
         try:
-            self._client: Any = aws_client("kinesis", destination.connection, variables_of(destination), config)
+            connection = {"region": region_in(stream), **destination.connection}
+            self._client: Any = aws_client("kinesis", connection, variables_of(destination), config)
         except BotoCoreError as error:
             raise ExportError(f"{self._id}: {' '.join(str(error).split()).rstrip('.')}") from error
         except ValueError as error:

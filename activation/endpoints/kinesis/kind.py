@@ -7,7 +7,7 @@ from muster.activation.stores.kind import ConnectionKey
 KINESIS = EndpointKind(
     name="kinesis",
     client="muster.activation.endpoints.kinesis.client.KinesisEndpoint",
-    limits=Limits(entries=500, bytes=5_000_000, entry_bytes=1_000_000, counts_profile_id=True),
+    limits=Limits(entries=500, bytes=5_000_000, entry_bytes=1_000_000),
     keys=(
         ConnectionKey("endpoint", "endpoint"),
         ConnectionKey("region"),
@@ -20,3 +20,8 @@ KINESIS = EndpointKind(
     needs=("boto3",),
 )
 LONGEST_KEY = 256  # characters of a partition key
+
+
+def region_in(stream: str) -> str:
+    """The region that the ARN of a stream names; empty of a name."""
+    return stream.split(":")[3] if stream.startswith("arn:") else ""

@@ -222,6 +222,26 @@ def test_kinds_of_auth(tmp_path: Path, written: str, auth: Auth) -> None:
     assert there(tmp_path, f"{EVENTS}auth: {{{written}}}\n", **SECRETS).auth == auth
 
 
+def test_when_and_request(tmp_path: Path) -> None:
+    """V6: when beside request gives kinds of change shapes of their own; written nearer, it replaces the request."""
+    both = EVENTS + "request: {all: 1}\nwhen: {exited: {gone: 1}}\n"
+    assert one(tmp_path / "both", both).request == {"": '{"all":1}', "exited": '{"gone":1}'}
+    nested = EVENTS + "request: {when: {realized: {in: 1}, exited: {gone: 1}}}\n"
+    assert one(tmp_path / "nested", nested).request == {"realized": '{"in":1}', "exited": '{"gone":1}'}
+    own = EVENTS + "preset: webhook\nwhen: {realized: {in: 1}, exited: {gone: 1}}\n"
+    assert one(tmp_path / "own", own).request == {"realized": '{"in":1}', "exited": '{"gone":1}'}
+
+
+def test_kinds_and_ids(tmp_path: Path) -> None:
+    """V1, SPEC 2: `kind: files` is the default, and an id is unique among destinations of all kinds."""
+    files = "kind: files\nurl: out\nformat: csv\nmapping: [email]\n"
+    workspace = load(tmp_path / "files", files)
+    assert (list(workspace.destinations), workspace.message_destinations) == (["x"], {})
+    found = messages(tmp_path / "twice", EVENTS + "id: Y\n", destinations__y=files)
+    clash = "the destination id 'y' differs only in letter case from 'Y', in destinations/x.yml"
+    assert found == [f"destinations/y.yml:1: {clash}; give one of them another id"]
+
+
 def test_scalars_in_requests_have_json_types(tmp_path: Path) -> None:
     """V6: what stands in the tree without quotes is a number, truth value or null if it looks like one."""
     tree = 'request: {a: 1, b: 1.5, c: true, d: null, e: "1", f: 007, g: 17:00, h: [~, text], i: "${CRM_ID}", j: ==x}'
@@ -308,12 +328,13 @@ def test_a_missing_variable_stops_its_destination_alone(tmp_path: Path, text: st
 def test_all_mistakes_together(tmp_path: Path) -> None:
     """SPEC 10: every mistake of all files is reported, by file and line."""
     text = EVENTS.replace("audiences: [loyal]", "audiences: [loyall], export: full, schedul: each_run") + "tries: 3\n"
+    kinds = "expected files, http, kinesis, event_hubs"
     assert messages(tmp_path, text, destinations__y="kind: htp\nurl: x\n") == [
         "4: activations[0].audiences[0]: unknown audience 'loyall'; did you mean 'loyal'?",
         "4: activations[0].export: is for destinations of files, and this one takes messages",
         "4: activations[0].schedul: unknown key; did you mean 'schedule'?",
         "5: tries: unknown key; did you mean 'retries' or 'triggers'?",
-        "destinations/y.yml:1: kind: 'htp' is not a kind of destination; expected files, http, kinesis, event_hubs",
+        f"destinations/y.yml:1: kind: 'htp' is not a kind of destination; {kinds}; did you mean 'http'?",
     ]
 
 
@@ -389,6 +410,11 @@ MISTAKES = [
         "3: connection.addressing: is not a key of a connection to kind kinesis",
     ),
     (STREAM, "stream: profiles|stream: a b", "2: stream: 'a b' is not the name of a stream"),
+    (
+        STREAM,
+        "region: eu-west-1|endpoint: 'http://kinesis.example.com'",
+        "3: connection.endpoint: is http:// to another machine: what it carries can be read on the way; expected https",
+    ),
     (HUB, "hub: people\n|", "1: hub: is required: the name of the event hub"),
     (
         HUB,

@@ -100,6 +100,18 @@ def test_records_lie_in_the_stream_under_the_profile_id(before_kinesis: Gate, op
     assert before_kinesis.lying(stream) == {"a": [body("a")], "bé": [body("bé")], "c": [body("c")]}
 
 
+def test_an_arn_names_the_region(before_kinesis: Gate) -> None:
+    """V1: requests for a stream by its ARN are signed for the region that stands in it."""
+    arn = "arn:aws:kinesis:ap-south-2:123456789012:stream/clicks"
+    connection = {key: each for key, each in CONNECTION.items() if key != "region"}
+    endpoint = open_endpoint(arn, {**connection, "endpoint": before_kinesis.endpoint})
+    endpoint.send(request_of("a"))
+    [request] = before_kinesis.puts
+    assert "/ap-south-2/kinesis/" in request.headers["Authorization"]
+    assert request.content["StreamARN"] == arn
+    endpoint.close()
+
+
 def answer(meaning: str, reason: str, **more: object) -> object:
     """An answer as the endpoint gives it."""
     return EndpointAnswer(meaning, reason, **more)  # type: ignore[arg-type]

@@ -1,5 +1,9 @@
 """TLS against nginx: servers are verified, clients show certificates, and what fails is said (V1, V12, SPEC 10)."""
 
+import contextlib
+import socket
+import socketserver
+import threading
 from pathlib import Path
 
 import pytest
@@ -119,3 +123,51 @@ def test_nginx_that_has_enough_says_429(receiver: Receiver, nginx: Nginx, tmp_pa
 def test_nginx_that_cuts_the_connection_gave_no_answer(nginx: Nginx) -> None:
     """V10: 444: the request may have been taken."""
     assert sent(nginx, "good", path="/cut") == Answer("lost", "the connection broke before there was an answer")
+
+
+class _Tunnel(socketserver.StreamRequestHandler):
+    """A proxy that connects every host to one port of this machine."""
+
+    behind: int
+    asked: list[list[bytes]]
+
+    def handle(self) -> None:
+        lines = []
+        while line := self.rfile.readline().strip():
+            lines.append(line)
+        self.asked.append(lines)
+        with socket.create_connection(("127.0.0.1", self.behind)) as server:
+            self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            there = threading.Thread(target=self._pass, args=(self.connection, server))
+            there.start()
+            self._pass(server, self.connection)
+            there.join()
+
+    @staticmethod
+    def _pass(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                sink.sendall(piece)
+            sink.shutdown(socket.SHUT_WR)
+
+
+def test_tls_goes_through_a_proxy_of_the_environment(receiver: Receiver, nginx: Nginx) -> None:
+    """V1, V12: the proxy sees the host's name and its own credentials; the certificate is verified as without it."""
+    handler = type("Tunnel", (_Tunnel,), {"behind": nginx.ports["elsewhere"], "asked": []})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as proxy:
+        threading.Thread(target=proxy.serve_forever, args=(0.02,), daemon=True).start()
+        variables = {"HTTPS_PROXY": f"http://ann:hush%40hush@127.0.0.1:{proxy.server_address[1]}"}
+        url = "https://crm.example.com/p"
+        endpoint = http(url, tls=Tls(ca="ca.pem"), root=nginx.folder, variables=variables)
+        assert endpoint.send(outgoing(url)).meaning == "accepted"
+        assert endpoint.check() == "connected, its certificate is valid"
+        endpoint.close()
+        untrusted = http(url, variables=variables)
+        assert "unable to get local issuer" in untrusted.send(outgoing(url)).reason
+        untrusted.close()
+        proxy.shutdown()
+    for lines in handler.asked:  # type: ignore[attr-defined]
+        assert lines[0].startswith(b"CONNECT crm.example.com:443 ")
+        assert any(line.lower() == b"proxy-authorization: basic yw5uomh1c2haahvzaa==" for line in lines)
+    assert receiver.requests[0].headers["host"] == "127.0.0.1:" + str(receiver.port)
+    assert "proxy-authorization" not in receiver.requests[0].headers

@@ -84,7 +84,7 @@ def test_objects_of_profiles(world: Any, named: bool, most: int, size: int) -> N
     columns = [Column(source, target, mandatory=source == "text") for target, source in targets]
     of = activation(columns, *audiences, names=named, aggregation=Aggregation(max_profiles=most))
     people = [Person(**{**vars(each), "sent": {"a.text": each.sent["text"]} if each.sent else {}}) for each in people]
-    unmapped = {"zz": {people[0].id: AT}, "aa": {each.id: AT for each in people}}
+    unmapped = {"zz": {people[0].id: AT}, "aa": {each.id: AT for each in people}, "2": {people[0].id: AT}}
     shown = [(each.shown, each.name) for each in audiences]
     rows = {row[ID]: row for row in profiles.iter_rows(named=True)}
     expected = [

@@ -1,6 +1,7 @@
 """V6, V7, V9: declared requests, by golden bodies."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -213,3 +214,6 @@ def test_requests_that_are_not_full_wait(tmp_path: Path) -> None:
     assert outcome(waits=False) == ([["2", "3"], ["4"]], [])
     people[-1] = Person("4", {1: True}, since=old)
     assert outcome() == ([["2", "3"], ["4"]], [])
+    people[:] = [Person("3", {0: False}, withdraws=[0]), Person("4", {1: True}, since=young)]
+    of = replace(of, aggregation=replace(of.aggregation, max_profiles=3))
+    assert outcome() == ([["3"]], [1])

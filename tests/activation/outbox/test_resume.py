@@ -353,7 +353,7 @@ def test_excerpts_are_shown_and_never_logged(tmp_path: Path, caplog: pytest.LogC
     """V12: what a receiver answers is shown where somebody asks for it, and is in no log and no file of the state."""
     shown = []
     outbox = written(tmp_path, _pairs(1))
-    answer = Answer("refused", "422", excerpt="no such person")
+    answer = Answer("refused", "422", look=lambda: "no such person")
     send_outbox(outbox, FakeEndpoint(lambda *_: answer), ONE, show=shown.append, clock=FakeClock())
     assert any("no such person" in line for line in shown)
     assert "no such person" not in caplog.text

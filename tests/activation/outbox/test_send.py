@@ -23,7 +23,7 @@ from support.outboxes import (
 from muster.activation.endpoints.protocol import Answer, Outgoing
 from muster.activation.model.messages import Rate
 from muster.activation.outbox.outcomes import Outcomes
-from muster.activation.outbox.pace import LONGEST_WISH, Pace
+from muster.activation.outbox.pace import LONGEST_WISH, Pace, Starts
 from muster.activation.outbox.reading import Outbox
 from muster.activation.outbox.send import send_outbox
 from muster.activation.outbox.settle import settle
@@ -151,7 +151,7 @@ def test_five_refused_requests_are_a_wrong_template(tmp_path: Path) -> None:
     outcomes = _send(written(tmp_path, _tens(9)), endpoint)
     assert len(endpoint.sent) == 5
     assert {*by_person(outcomes).values()} == {"unsent"}
-    assert "5 requests were refused and none was accepted" in str(outcomes.error)
+    assert "5 requests were refused (422) and none was accepted" in str(outcomes.error)
     assert (outcomes.messages, outcomes.requests, outcomes.answers) == (20, 5, {"refused": 5})
 
 
@@ -280,7 +280,9 @@ def test_any_other_answer_ends_the_run(tmp_path: Path) -> None:
     outcomes = _send(written(tmp_path, _tens(9)), endpoint, ONE)
     assert len(endpoint.sent) == 2
     assert [*by_person(outcomes).values()] == ["accepted"] * 4 + ["uncertain"] * 4 + ["unsent"] * 28
-    assert outcomes.error == "the receiver answered 403: nothing more was sent, and the rest stays due"
+    assert outcomes.error == (
+        "the receiver answers 403: it does not allow this (see `auth`); nothing more was sent, and the rest stays due"
+    )
     assert outcomes.answers == {"accepted": 1, "fatal": 1}
 
 
@@ -346,6 +348,18 @@ def test_a_rate_is_kept(tmp_path: Path) -> None:
     assert len(times) == 24
     assert all(later - before > 2.0 for before, later in zip(times, times[5:], strict=False))
     assert times[-1] == pytest.approx(4 * 2.04, abs=1.5)
+
+
+def test_a_rate_goes_on_from_run_to_run(tmp_path: Path) -> None:
+    """V13: the rate is that of the destination, also where a command sends several runs there."""
+    clock, starts, rate = FakeClock(), Starts(Rate(2, 1.0)), Rate(2, 1.0)
+    times = list[float]()
+    for name in ("a", "b"):
+        endpoint = FakeEndpoint(clock=clock)
+        outbox = written(tmp_path / name, _tens(3, 1))
+        send_outbox(outbox, endpoint, Pace(1, rate=rate), starts=starts, clock=clock)
+        times += endpoint.times
+    assert all(later - before > 1.0 for before, later in zip(times, times[2:], strict=False))
 
 
 def test_as_many_requests_are_under_way_as_may_be(tmp_path: Path) -> None:

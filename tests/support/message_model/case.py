@@ -120,9 +120,16 @@ class Case:
                 found.append((row, message))
             if message and self.remapped and message.trigger == {"attributes"}:
                 found.append((row, None))  # whose values are null before and now has nothing new; this is left open
-            # An uncertain profile is always sent again, but taken-out audiences never; who was refused is offered again,
-            # also where a resync alone had a reason.
-            if message is None and (row.maybe or row.tries) and (unasked := self._message(profile, row, asked=True)):
+            if message and row.told and row.told.without_ids and message.trigger == {"identity"}:
+                found.append((row, None))  # "the column was absent then": how long ago then is, is left open (X3c)
+            # An uncertain profile is always sent again, but taken-out audiences never; who was refused is offered
+            # again, also where a resync alone had a reason.
+            resent = self.remapped and self.setup.resends  # whether `triggers` can keep that back is left open
+            if (
+                message is None
+                and (row.maybe or row.tries or resent)
+                and (unasked := self._message(profile, row, asked=True))
+            ):
                 found.append((row, unasked))
             if self.setup.keyed and message and row.tries >= self.setup.dead_after and not message.exits:
                 found += [(row, None), (row, message)]  # whether an entry or the profile is given up is left open
