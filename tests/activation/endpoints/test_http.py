@@ -195,8 +195,10 @@ def test_huge_answers_are_read_to_a_bound(receiver: Receiver, monkeypatch: pytes
     receiver.default = Say(200, b'{"errors": []' + b" " * 3_000_000 + b"}")
     assert sent(receiver).meaning == "accepted"
     assert sent(receiver, answers=Answers(result=Result(errors="errors", index="index"))).meaning == "lost"
-    receiver.default = Say(200, gzip.compress(b" " * 50_000_000), {"Content-Encoding": "gzip"})
-    assert sent(receiver).meaning == "accepted"
+    receiver.default = Say(200, gzip.compress(b" " * 20_000_000), {"Content-Encoding": "gzip"})
+    endpoint = http(receiver.url())
+    assert [endpoint.send(outgoing(receiver.url())).meaning for _ in range(3)] == ["accepted"] * 3
+    endpoint.close()
 
 
 def test_an_excerpt_shows_nothing_that_was_sent(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
