@@ -197,7 +197,7 @@ def test_a_token_is_renewed_a_minute_or_a_tenth_before_its_end(
     url = receiver.url(TOKENS)
     auth = Auth("oauth2", {"client_id_env": "ID", "client_secret_env": "WORD"}, token_url=url)
     variables = {"ID": "me", "WORD": WORD}
-    connections = Connections(ssl.create_default_context(), 20, 1, {})
+    connections = Connections(ssl.create_default_context, 20, 1, {})
     before = time.monotonic()
     token = TokenDoor(destination(url, auth=auth), variables, connections).ask()
     connections.close()
