@@ -248,6 +248,22 @@ def test_baselines_of_messages(shop: EventShop) -> None:
     assert "did you mean 'crm/b'" in refused.err
 
 
+def test_a_key_that_had_another_kind(tmp_path: Path, receiver: Receiver) -> None:
+    """X9: a destination that wrote files once has both; the present kind's is shown, and a reset forgets both."""
+    shop = EventShop(tmp_path, receiver)
+    daily = {"audience": "vips", "id": "a", "export": "incremental", "schedule": {"at": "05:00"}}
+    shop.destination("crm", mapping=["profile_id"], activations=[daily])
+    shop.people("a", "b")
+    shop.evaluate(f"{DAYS[0]}T02:00Z", "--no-exports")
+    shop.run(f"{DAYS[0]}T05:00Z")
+    shop.crm(["vips"])
+    assert names(shop.send(DAYS[1], "a", "b", "c")) == ["a", "b", "c"]
+    assert shop.ok("baseline", "show", KEY, "--json").json["profiles"] == 3
+    shop.ok("baseline", "reset", KEY)
+    assert shop.ok("baseline", "show", "--json").json == []
+    assert names(shop.again(f"{DAYS[1]}T06:00Z")) == ["a", "b", "c"]
+
+
 def test_a_baseline_stays_with_its_kind(shop: EventShop) -> None:
     """X9: what messages told is no delivered set of files, and the other way round."""
     shop.destination(
@@ -342,6 +358,10 @@ def test_a_row_keeps_what_its_exit_needs(tmp_path: Path, receiver: Receiver) -> 
     shop = EventShop(tmp_path, receiver)
     shop.crm(["vips"], mapping=[ID, EMAIL | {"mandatory": True}, {"source": "city", "target": "city"}])
     shop.send(DAYS[0], somebody("one-to-go", city="Bergen"), somebody("b", city="Oslo"))
+    run = shop.done["run_id"]
+    assert f"messages that told of them: {receiver.url('/people')}: 1 profile, run {run} of {KEY}" in flat(
+        shop.ok("profiles", "forget", "one-to-go").out
+    )
     told = shop.ok("profiles", "forget", "one-to-go", "--json").json
     assert [(each["activation"], each["told_by"]) for each in told["receivers"]] == [(KEY, "exit")]
     assert holding(shop, b"Bergen") == []
