@@ -117,7 +117,7 @@ def world(seed: int, *, keyed: bool = False, days: int = 7, kills: bool = False)
                 _said(chance, at) if has_feed else (),
                 evaluate=kills or number == 0 or is_last or chance.random() < 0.8,
                 mood=Mood() if is_last else _mood(chance, kills=kills),
-                resync=not is_last and number > 0 and chance.random() < 0.12,
+                resync=not (is_last or kills) and number > 0 and chance.random() < 0.12,
                 forget=chance.choice(IDS) if 0 < number < days - 1 and chance.random() < 0.15 else None,
                 retry=is_last or chance.random() < 0.1,
                 kill=chance.randrange(4) if kills and not is_last and chance.random() < 0.6 else None,
