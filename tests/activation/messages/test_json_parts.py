@@ -18,8 +18,8 @@ def test_commas_stand_between_the_keys_that_are_there(kinds: tuple[str, ...]) ->
         for name, kind in zip("abc", kinds, strict=True)
     ]
     members = list(zip("abc", values, strict=True))
-    texts = rows.select(object_of(members).expr.alias("object"), list_of(values).expr.alias("list"))
-    for row, text, listed in zip(rows.iter_rows(), *texts, strict=True):
+    texts = rows.with_columns(object_of(members).expr.alias("object"), list_of(values).expr.alias("list"))
+    for row, text, listed in zip(rows.iter_rows(), texts["object"], texts["list"], strict=True):
         plain = [2 if kind == "c" else value and int(value) for value, kind in zip(row, kinds, strict=True)]
         there = {key: value for key, value in zip("abc", plain, strict=True) if value is not None}
         assert text == json.dumps(there, separators=(",", ":"))
