@@ -102,9 +102,13 @@ def _audiences(told: Sequence[ToldAudience], unmapped: Sequence[str], *, names: 
     """
     texts = [_told(place, audience, names=names) for place, audience in enumerate(told)]
     shown = {audience.shown: place for place, audience in enumerate(told)}
-    for place, audience in enumerate(unmapped):
-        entry = _entry(audience, pl.col(unmapped_time(place)), quoted(REALIZED), "")
-        texts.append(pl.when(pl.col(status(shown[audience])).is_null()).then(entry) if audience in shown else entry)
+    for number, name in enumerate(unmapped):
+        entry = _entry(name, pl.col(unmapped_time(number)), quoted(REALIZED), "")
+        place = shown.get(name)
+        if place is None:
+            texts.append(entry)
+        elif not told[place].is_mapped:
+            texts.append(pl.when(pl.col(status(place)).is_null()).then(entry))
     return enclosed(f'{{"{UPS}":{{', texts, "}}", empty_is_null=True)
 
 
