@@ -11,7 +11,7 @@ import pytest
 from muster.activation.frames import engine
 from muster.activation.profile_changes.changes import Counts
 from muster.activation.profile_changes.delivered_rows import schema
-from muster.activation.profile_changes.rows_after import write_rows
+from muster.activation.settling.rows_after import write_rows
 from muster.activation.state.files import State
 from muster.activation.system.disk import make_folder
 

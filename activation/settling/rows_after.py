@@ -13,9 +13,7 @@ from muster.activation.comparison.columns import REASON
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, PROFILE_NUMBER, ROW
 from muster.activation.model.history import MessageBaseline, StoredFile
-from muster.activation.profile_changes import answered as of
 from muster.activation.profile_changes.changes import Counts
-from muster.activation.profile_changes.counted import REFUSED, counted_by_answers
 from muster.activation.profile_changes.delivered_rows import (
     AUDIENCES,
     BACKFILLED,
@@ -55,6 +53,8 @@ from muster.activation.profile_changes.people import (
     status,
     time,
 )
+from muster.activation.settling import answered as of
+from muster.activation.settling.counted import REFUSED, counted_by_answers
 from muster.activation.state.files import NUMBERING as NUMBERING_MARK
 from muster.activation.state.files import State
 from muster.activation.values.identities import DIGEST_TYPE

@@ -9,10 +9,10 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID
 from muster.activation.outbox.outcomes import ACCEPTED, OUTCOME
 from muster.activation.outbox.outcomes import REASON as ANSWERED_REASON
-from muster.activation.profile_changes import answered as of
 from muster.activation.profile_changes.changes import Changes, Counts
 from muster.activation.profile_changes.delivered_rows import TRIES
 from muster.activation.profile_changes.people import IS_COUNTED, RESYNC, TRIGGER, TRIGGERS, held
+from muster.activation.settling import answered as of
 
 WAITING, NOT_SENT = "waiting", "unsent"  # reasons for which profiles are excluded in one run (V7, V10)
 REFUSED = "refused:"  # before the status or the reason of a refusal, in counts and rejects (V10)
