@@ -102,7 +102,6 @@ def _audiences(told: Sequence[ToldAudience], unmapped: Sequence[str], *, names: 
     means that audience alone.
     """
     texts = [_told(place, audience, names=names) for place, audience in enumerate(told)]
-<<<<<<< HEAD
     mapped = {audience.shown for audience in told if audience.is_mapped}
     taken_out = {audience.shown: place for place, audience in enumerate(told) if not audience.is_mapped}
     for place, audience in enumerate(unmapped):
@@ -110,21 +109,6 @@ def _audiences(told: Sequence[ToldAudience], unmapped: Sequence[str], *, names: 
         if audience in taken_out:
             entry = pl.when(pl.col(status(taken_out[audience])).is_null()).then(entry)
         texts += [] if audience in mapped else [entry]
-||||||| d426826
-    shown = {audience.shown: place for place, audience in enumerate(told)}
-    for place, audience in enumerate(unmapped):
-        entry = _entry(audience, pl.col(unmapped_time(place)), quoted(REALIZED), "")
-        texts.append(pl.when(pl.col(status(shown[audience])).is_null()).then(entry) if audience in shown else entry)
-=======
-    shown = {audience.shown: place for place, audience in enumerate(told)}
-    for number, name in enumerate(unmapped):
-        entry = _entry(name, pl.col(unmapped_time(number)), quoted(REALIZED), "")
-        place = shown.get(name)
-        if place is None:
-            texts.append(entry)
-        elif not told[place].is_mapped:
-            texts.append(pl.when(pl.col(status(place)).is_null()).then(entry))
->>>>>>> w-d
     return enclosed(f'{{"{UPS}":{{', texts, "}}", empty_is_null=True)
 
 
