@@ -23,7 +23,6 @@ class DeliveredRows:
     destination: str
     activation: str
     profiles: int  # that a receiver was told to be in a mapped audience
-    rows: int  # of these, and of profiles that left, or that a receiver refused
     evaluated_at: datetime | None  # the oldest evaluation of the mapped audiences; None once the run was pruned
     delivered_at: datetime  # the slot of the last run that moved the rows
 
@@ -99,7 +98,7 @@ def _shown(ledger: Ledger, each: AnyBaseline) -> Baseline | DeliveredRows:
         return each
     run = runs_table.get(ledger, each.run_id)
     evaluated_at = run.evaluated_at if run else None
-    return DeliveredRows(each.destination, each.activation, each.members, each.profiles, evaluated_at, each.at)
+    return DeliveredRows(each.destination, each.activation, each.members, evaluated_at, each.at)
 
 
 def _all(ledger: Ledger) -> list[AnyBaseline]:
