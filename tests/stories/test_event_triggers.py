@@ -258,13 +258,20 @@ def test_removal_and_return_of_an_activation_compare_with_its_rows(tmp_path: Pat
 def test_the_place_is_scheme_host_port_and_path(
     before: str, after: str, is_same: bool, tmp_path: Path, receiver: Receiver
 ) -> None:
-    """V2, X9: without version segments; another place holds nothing, and `plan` says so. `place:` is taken if given."""
+    """V2, X9: without version segments; another place holds nothing."""
     shop = EventShop(tmp_path, receiver)
     shop.crm(url=receiver.url(before))
     shop.send(DAYS[0], "a")
     shop.crm(url=receiver.url(after))
-    assert names(shop.send(DAYS[1], "a")) == ([] if is_same else ["a"])
-    shop.crm(url=receiver.url(after), place="the crm")
-    assert names(shop.send(DAYS[2], "a")) == ["a"]
+    assert names(shop.again(f"{DAYS[0]}T06:00Z")) == ([] if is_same else ["a"])
+
+
+def test_a_place_can_have_a_name(tmp_path: Path, receiver: Receiver) -> None:
+    """V2: `place:` counts instead of the url."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(place="the crm")
+    shop.send(DAYS[0], "a")
     shop.crm(url=receiver.url("/elsewhere"), place="the crm")
-    assert shop.send(DAYS[3], "a") == []
+    assert shop.again(f"{DAYS[0]}T06:00Z") == []
+    shop.crm(place="another")
+    assert names(shop.again(f"{DAYS[0]}T07:00Z")) == ["a"]
