@@ -425,3 +425,12 @@ def test_mandatory_columns_and_kinds_of_method(tmp_path: Path, receiver: Receive
     [request] = shop.send(DAYS[1], somebody("a", email=None), "b", somebody("c", email=None))
     assert (request.method, request.path) == ("DELETE", "/x/exited/1")
     assert request.json == {"people": [{"id": "a", "mail": "a@mail"}]}, "an exit carries what was sent (X12)"
+
+
+def test_a_message_that_tells_an_exit_never_waits(tmp_path: Path, receiver: Receiver) -> None:
+    """V7: exits never wait, though the profile stays in another audience."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(["vips", "all"], aggregation={"configurable": {"max_profiles": 100, "max_age": "30h"}})
+    assert shop.send(DAYS[0], "a") == []
+    assert names(shop.again(f"{DAYS[1]}T11:00Z")) == ["a"]
+    assert names(shop.send(DAYS[2], somebody("a", vip=False), "b")) == ["a"]
