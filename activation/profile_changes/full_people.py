@@ -30,6 +30,7 @@ from muster.activation.profile_changes.people import (
     IDS_DIGEST,
     IDS_SENT,
     IS_COUNTED,
+    IS_FORGOTTEN,
     IS_WITHDRAWAL,
     OFFER,
     PENDING_SINCE,
@@ -72,6 +73,7 @@ def full_people(told: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
         kept_numbers.alias(PROFILE_NUMBER),
         _is_counted(told, inputs).alias(IS_COUNTED),
         (pl.col(TRIES).fill_null(0) > 0).alias(WAS_REFUSED),
+        roster.stored_ids_of(rows).is_null().alias(IS_FORGOTTEN),
         ids.alias(IDS),
         _united("ids_before", MAYBE_IDS).alias(IDS_SENT),
         pl.when(goes_on).then(digest).alias(VALUES_DIGEST),
@@ -152,7 +154,17 @@ def _is_counted(told: pl.DataFrame, inputs: Inputs) -> pl.Series:
 def columns_of_people(inputs: Inputs) -> list[str]:
     """The columns of ``profile_changes.people``, in their order."""
     places = inputs.situation.places
-    names = [ROW, PROFILE_ID, PROFILE_NUMBER, TRIGGER, IS_WITHDRAWAL, WAS_REFUSED, IS_COUNTED, PENDING_SINCE]
+    names = [
+        ROW,
+        PROFILE_ID,
+        PROFILE_NUMBER,
+        TRIGGER,
+        IS_WITHDRAWAL,
+        WAS_REFUSED,
+        IS_COUNTED,
+        IS_FORGOTTEN,
+        PENDING_SINCE,
+    ]
     names += [name(i) for i in places for name in (status, time, is_told, is_new)]
     names += [IDS, IDS_SENT, *(name for each in inputs.kept for name in (sent(each), now(each)))]
     names += [VALUES_DIGEST, IDS_DIGEST, OFFER]
