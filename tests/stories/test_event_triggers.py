@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from support.event_shop import DAYS, EMAIL, ID, EventShop, names, objects, somebody, statuses
-from support.receiver import Receiver
+from support.receiver import LOST, Receiver, Say
 from support.shop import identities
 
 CITY = {"source": "city", "target": "city"}
@@ -130,6 +130,20 @@ def test_a_withdrawal_exits_audiences_that_were_taken_out_too(tmp_path: Path, re
     shop.crm(["all", "vips"], marketing_actions=["tell"], mapping=[ID])
     assert shop.send(DAYS[3], somebody("a", ok=False), "b") == []
     assert names(shop.send(DAYS[4], somebody("a", ok=False), somebody("b", vip=False))) == ["b"]
+
+
+def test_what_is_uncertain_stays_so_after_its_audience_was_taken_out(tmp_path: Path, receiver: Receiver) -> None:
+    """V2, V3, V4: a message without the audience that was taken out settles nothing of it: a withdrawal exits it."""
+    shop = consenting(tmp_path, receiver, mapping=[ID])
+    receiver.default = LOST
+    shop.send(DAYS[0], "a", code=1)
+    receiver.default = Say(200)
+    shop.crm(["all"], marketing_actions=["tell"], mapping=[ID])
+    [told] = objects(shop.send(DAYS[1], "a")).values()
+    assert statuses(told)["all"] == "realized"
+    told = objects(shop.send(DAYS[2], somebody("a", ok=False)))
+    assert {name: statuses(each) for name, each in told.items()} == {"a": {"all": "exited", "vips": "exited"}}
+    assert shop.send(DAYS[3], somebody("a", ok=False)) == []
 
 
 def test_a_gone_profile_is_told_like_a_withdrawal(tmp_path: Path, receiver: Receiver) -> None:
