@@ -288,10 +288,16 @@ def test_rows_move_audience_by_audience(tmp_path: Path, receiver: Receiver) -> N
 # Kills
 
 
-def killed_shop(root: Path, receiver: Receiver, *, after: int, people: int = 6) -> tuple[EventShop, list[Received]]:
+def killed_shop(
+    root: Path, receiver: Receiver, *, after: int, people: int = 6, feed: str | None = None
+) -> tuple[EventShop, list[Received]]:
     """A shop whose first run is killed while a request is there, after so many answers; what arrived until then."""
     shop = EventShop(root, receiver)
-    shop.crm(["vips"], in_flight=1, aggregation={"best_effort": {"max_profiles": 1}})
+    shop.crm(["feed" if feed else "vips"], in_flight=1, aggregation={"best_effort": {"max_profiles": 1}})
+    if feed:
+        shop.audience("feed", source="memberships")
+        shop.feed([("feed", f"p{number}", "realized", f"{DAYS[0]}T01:00Z") for number in range(people)], name="1")
+        shop.feed([("feed", "p0", "exited", feed)], name="2")
     shop.people(*(f"p{number}" for number in range(people)))
     shop.evaluate(f"{DAYS[0]}T02:00Z", "--no-exports")
     receiver.stand_still(after)
@@ -545,4 +551,12 @@ def test_a_failed_audience_may_be_used_as_last_evaluated(tmp_path: Path, receive
     shop.new()
     shop.muster("run", "--at", f"{DAYS[1]}T05:00Z", "--json")
     assert names(shop.new()) == ["a"]
+    assert shop.runs()[-1]["status"] == "succeeded"
+
+
+def test_a_feed_row_of_the_next_second_replaces_nothing(tmp_path: Path, receiver: Receiver) -> None:
+    """V8, E1: instants are whole seconds: a row of half a second later does not exist for a command at that instant."""
+    shop, before = killed_shop(tmp_path, receiver, after=1, people=3, feed=f"{DAYS[0]}T05:00:00.5Z")
+    after = shop.again(f"{DAYS[0]}T05:00:00Z")
+    assert {each.key for each in after} >= {before[1].key}, "the run goes on"
     assert shop.runs()[-1]["status"] == "succeeded"
