@@ -193,6 +193,24 @@ def test_who_is_excluded_now_is_an_exit(tmp_path: Path, receiver: Receiver) -> N
     assert statuses(told)["vips"] == "exited"
 
 
+def test_an_exit_matches_what_the_receiver_holds(tmp_path: Path, receiver: Receiver) -> None:
+    """X12: mandatory columns of a message of exits have what was last sent, other columns the newest values; a message
+    of somebody who is still in an audience has the newest everywhere.
+    """
+    shop = EventShop(tmp_path, receiver)
+    shop.audience("other", where="other = 2")
+    shop.crm(["vips", "other"], mapping=[ID, EMAIL | {"mandatory": True}, CITY])
+    shop.send(DAYS[0], *(somebody(name, other=2 if name == "c" else 1, city="Rome") for name in "abc"))
+    rows = [
+        somebody("a", email=None, other=1, city="Oslo"),
+        somebody("b", email="new@mail", vip=False, other=1, city="Oslo"),
+        somebody("c", email="new@mail", vip=False, other=2, city="Oslo"),
+    ]
+    told = objects(shop.send(DAYS[1], *rows))
+    sent = {name: (each["contact"]["email"], each["city"]) for name, each in told.items()}
+    assert sent == {"a": ("a@mail", "Oslo"), "b": ("b@mail", "Oslo"), "c": ("new@mail", "Oslo")}
+
+
 # V4
 
 

@@ -89,8 +89,11 @@ def profile_object(
     found: dict[str, Any] = {}
     for target, source in targets:
         value = plain(row.get(source))
-        if person.withdrawn and source != "profile_id":
-            value = json.loads(person.sent[target]) if target in kept and target in person.sent else None
+        has_exits_alone = person.withdrawn or not any(person.status.values())
+        if source != "profile_id" and has_exits_alone and target in kept:
+            value = json.loads(person.sent[target]) if target in person.sent else None
+        elif source != "profile_id" and person.withdrawn:
+            value = None
         if value is not None:
             node = found
             *parents, last = target.split(".")
