@@ -35,7 +35,8 @@ def test_culprits_are_found_by_halving(tmp_path: Path, receiver: Receiver) -> No
     assert (run["status"], run["exported"], run["excluded"]) == ("succeeded", 10, 2)
     assert run["excluded_by"] == {"refused:422": 2}
     assert run["received"] == 12
-    assert shop.last.json["warnings"]
+    [warning] = shop.last.json["warnings"]
+    assert "nobody was accepted" not in warning
     alone = [each.json[0]["id"] for each in requests if each.status == 422 and len(each.json) == 1]
     assert sorted(alone) == ["p3", "p7"]
     accepted = [name for each in requests if each.accepted for name in names([each])]
@@ -48,6 +49,19 @@ def test_culprits_are_found_by_halving(tmp_path: Path, receiver: Receiver) -> No
     order = names(shop.send(DAYS[1], *MANY, "new1", "new2"))
     assert set(order[:2]) == {"new1", "new2"}, "who was refused earlier goes last"
     assert set(order[2:]) == {"p3", "p7"}
+
+
+def test_a_run_in_which_nobody_was_accepted_says_so(tmp_path: Path, receiver: Receiver) -> None:
+    """V10: too few requests to tell a wrong template from wrong people refuse all of them; the warning says that the
+    requests may be wrong, and says it once.
+    """
+    shop = EventShop(tmp_path, receiver)
+    shop.crm()
+    receiver.rule = refuses("a", "b")
+    shop.send(DAYS[0], "a", "b")
+    assert "nobody was accepted: the requests may be wrong" in shop.last.json["warnings"][0]
+    shop.again(f"{DAYS[0]}T06:00Z")
+    assert "nobody was accepted" not in shop.last.json["warnings"][0]
 
 
 def test_dead_letters_wait_for_a_change_or_a_retry(tmp_path: Path, receiver: Receiver) -> None:
