@@ -125,7 +125,7 @@ class Case:
             # An uncertain profile is always sent again, but taken-out audiences never; who was refused is offered
             # again, also where a resync alone had a reason.
             resent = self.remapped and self.setup.resends  # whether `triggers` can keep that back is left open
-            # Consent cannot be judged of who is gone (G5): whether that withdraws from taken-out audiences is left open.
+            # Consent cannot be judged of who is gone (G5): whether it exits taken-out audiences is left open.
             unjudged = bool(self.setup.policies) and profile not in self.snapshot.people
             if (
                 message is None
