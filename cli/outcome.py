@@ -11,6 +11,8 @@ from muster.cli.invocation import opened, progress
 from muster.runs import InputError, MusterError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from muster.cli.shapes.plain import Json
     from muster.runs import Hooks, OpenWorkspace, Report
 
@@ -63,11 +65,25 @@ def _called(ctx: typer.Context, label: str, act: "Callable[[OpenWorkspace], Repo
     with logs.warnings_collected() as warnings:
         try:
             workspace = opened(ctx)
-            with progress(ctx, label):
+            with progress(ctx, label), _answers_shown(ctx):
                 report = act(workspace)
         except MusterError as error:
             problem = error
     return _End(workspace, report, problem, warnings)
+
+
+def _answers_shown(ctx: typer.Context) -> "AbstractContextManager[None]":
+    """Show a person who asks for it (`-v`) what receivers answered; nowhere else is that kept (V12)."""
+    import sys
+    from contextlib import nullcontext
+
+    if not ctx.obj.verbose or not sys.stderr.isatty():
+        return nullcontext()
+    from muster.cli.show import terminal
+    from muster.cli.show.printable import printable
+    from muster.runs import showing_answers
+
+    return showing_answers(lambda line: terminal.note(printable(line)))
 
 
 def _print(ctx: typer.Context, end: _End, *, as_json: bool) -> None:

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from muster.activation.redelivery.redeliver import Redelivered
     from muster.activation.redelivery.remake import Remade
     from muster.activation.redelivery.resend import Resent
+    from muster.activation.sending.excerpts import showing_answers
     from muster.activation.system.os_errors import system_message
     from muster.activation.upkeep.backup import Backup
     from muster.activation.upkeep.erasing import HeldByRun
@@ -166,6 +167,7 @@ _HOMES = {
     "muster.activation.redelivery.redeliver": "Redelivered",
     "muster.activation.redelivery.remake": "Remade",
     "muster.activation.redelivery.resend": "Resent",
+    "muster.activation.sending.excerpts": "showing_answers",
     "muster.activation.system.os_errors": "system_message",
     "muster.activation.upkeep.backup": "Backup",
     "muster.activation.upkeep.erasing": "HeldByRun",
@@ -369,6 +371,7 @@ __all__ = [
     "show_rejects",
     "show_run",
     "show_source",
+    "showing_answers",
     "status",
     "system_message",
     "validate",

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from muster.activation.errors import RefusedError, did_you_mean
 from muster.activation.model.history import Baseline, MessageBaseline
 from muster.activation.model.messages import MessageActivation
+from muster.activation.model.workspace import Workspace
 from muster.activation.state.ledger import baselines_table, looks_table, message_baselines_table, runs_table
 from muster.activation.state.ledger.database import Ledger
 from muster.runs.opening import OpenWorkspace
@@ -22,7 +23,6 @@ class DeliveredRows:
     destination: str
     activation: str
     profiles: int  # that a receiver was told to be in a mapped audience
-    rows: int  # of these, and of profiles that left, or that a receiver refused
     evaluated_at: datetime | None  # the oldest evaluation of the mapped audiences; None once the run was pruned
     delivered_at: datetime  # the slot of the last run that moved the rows
 
@@ -39,7 +39,7 @@ def list_baselines(workspace: OpenWorkspace) -> tuple[Baseline | DeliveredRows, 
 
 def show_baseline(workspace: OpenWorkspace, activation: str) -> Baseline | DeliveredRows:
     """The baseline of an activation such as ``crm/newsletter``; ``RefusedError`` when it has none."""
-    return read_ledger(workspace, lambda ledger: _shown(ledger, _baseline(ledger, activation)))
+    return read_ledger(workspace, lambda ledger: _shown(ledger, _baseline(ledger, activation, workspace.config)))
 
 
 def reset_baseline(workspace: OpenWorkspace, activation: str) -> AnyBaseline:
@@ -48,11 +48,14 @@ def reset_baseline(workspace: OpenWorkspace, activation: str) -> AnyBaseline:
     Raises ``RefusedError`` when there is no baseline, or an interrupted run is to be finished first.
     """
     with lock(workspace) as locked:
-        found = _baseline(locked.ledger, activation)
+        found = _baseline(locked.ledger, activation, workspace.config)
         _refuse_unfinished(locked.ledger, activation)
+        others = [each for each in _all(locked.ledger) if each.key == activation]  # of a time with another kind
         with locked.ledger.transaction():
-            _delete(locked.ledger, found)
-        locked.state().remove(found.stored)
+            for each in others:
+                _delete(locked.ledger, each)
+        for each in others:
+            locked.state().remove(each.stored)
     return found
 
 
@@ -64,7 +67,7 @@ def move_baseline(workspace: OpenWorkspace, old: str, new: str) -> AnyBaseline:
     """
     config = workspace.config
     with lock(workspace) as locked:
-        found = _baseline(locked.ledger, old)
+        found = _baseline(locked.ledger, old, config, like=new)
         target = config.activation(new) or config.message_activation(new)
         if target is None:
             raise RefusedError(
@@ -73,7 +76,7 @@ def move_baseline(workspace: OpenWorkspace, old: str, new: str) -> AnyBaseline:
         if isinstance(target, MessageActivation) != isinstance(found, MessageBaseline):
             kinds = ("sends messages", "writes files") if isinstance(target, MessageActivation) else _TURNED
             raise RefusedError(f"{new} {kinds[0]}, and what {old} delivered is of one that {kinds[1]}")
-        if _get(locked.ledger, target.destination, target.id):
+        if any(each.key == target.key and type(each) is type(found) for each in _all(locked.ledger)):
             raise RefusedError(
                 f"{new} has a baseline of its own; `muster baseline reset {new}` first if it is to be replaced"
             )
@@ -95,17 +98,12 @@ def _shown(ledger: Ledger, each: AnyBaseline) -> Baseline | DeliveredRows:
         return each
     run = runs_table.get(ledger, each.run_id)
     evaluated_at = run.evaluated_at if run else None
-    return DeliveredRows(each.destination, each.activation, each.members, each.profiles, evaluated_at, each.at)
+    return DeliveredRows(each.destination, each.activation, each.members, evaluated_at, each.at)
 
 
 def _all(ledger: Ledger) -> list[AnyBaseline]:
     found: list[AnyBaseline] = [*baselines_table.list_all(ledger), *message_baselines_table.list_all(ledger)]
     return sorted(found, key=lambda each: (each.destination, each.activation))
-
-
-def _get(ledger: Ledger, destination: str, activation: str) -> AnyBaseline | None:
-    files = baselines_table.get(ledger, destination, activation)
-    return files or message_baselines_table.get(ledger, destination, activation)
 
 
 def _delete(ledger: Ledger, found: AnyBaseline) -> None:
@@ -115,15 +113,20 @@ def _delete(ledger: Ledger, found: AnyBaseline) -> None:
     looks_table.delete(ledger, found.destination, found.activation)
 
 
-def _baseline(ledger: Ledger, key: str) -> AnyBaseline:
-    destination, _, activation = key.partition("/")
-    found = _get(ledger, destination, activation)
-    if found is None:
-        known = [each.key for each in _all(ledger)]
+def _baseline(ledger: Ledger, key: str, config: Workspace, *, like: str = "") -> AnyBaseline:
+    """The baseline of an activation; of one that had another kind once, that of the kind it has, or ``like`` has."""
+    is_of_messages = config.message_activation(like or key) is not None
+    known = _all(ledger)
+    of_it = sorted(
+        (each for each in known if each.key == key),
+        key=lambda each: isinstance(each, MessageBaseline) != is_of_messages,
+    )
+    if not of_it:
         raise RefusedError(
-            f"{key!r} has no baseline: it has delivered nothing on its schedule{did_you_mean(key, known)}"
+            f"{key!r} has no baseline: it has delivered nothing on its schedule"
+            f"{did_you_mean(key, [each.key for each in known])}"
         )
-    return found
+    return of_it[0]
 
 
 _TURNED = ("writes files", "sends messages")

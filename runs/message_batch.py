@@ -10,6 +10,7 @@ from muster.activation.model.log import logger
 from muster.activation.sending import resume
 from muster.activation.sending.begin import begin
 from muster.activation.sending.deliver import Sendings, Sent
+from muster.activation.sending.excerpts import shown_by
 from muster.activation.sending.looking import Looks
 from muster.activation.session import Session
 from muster.activation.state.ledger import runs_table
@@ -21,7 +22,7 @@ class MessageBatch:
     """Carries out the sendings of one call, and keeps the outcome of each for the report."""
 
     def __init__(self, session: Session, jobs: int) -> None:
-        self._session, self._sendings = session, Sendings(session, jobs)
+        self._session, self._sendings = session, Sendings(session, jobs, shown_by())
         self._looks = Looks(session.workspace, session.ledger)
         self.outcomes: list[Outcome] = []
         self.finished: list[Outcome] = []  # runs of an interrupted command

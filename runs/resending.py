@@ -73,7 +73,7 @@ def _refused_by(run: Run, state: "State") -> "pl.Series | None":
 
 def _offer_again(baseline: MessageBaseline, people: "pl.Series | None", locked: "LockedWorkspace") -> None:
     """Let the rows of these profiles, or of all, be due in spite of refusals."""
-    from muster.activation.profile_changes.rows_after import due_again
+    from muster.activation.settling.rows_after import due_again
 
     ledger, state = locked.ledger, locked.state()
     file = state_paths.rewritten_file(baseline.stored.file, named_files.paths(ledger))

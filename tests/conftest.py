@@ -35,7 +35,9 @@ SLOW = (
     *("project/test_docs", "project/test_installed", "readers/", "runs/test_library"),
     *(f"activation/{name}/" for name in ("audit", "delivery", "encryption", "inputs", "redelivery", "upkeep")),
     *(f"activation/stores/test_{name}" for name in ("azure", "gcs", "kinds", "s3", "sftp")),
+    *(f"activation/endpoints/test_{name}" for name in ("event_hubs", "kinesis")),
     *(f"stories/test_{name}" for name in ("bad_destination", "bad_state", "bad_yaml", "canaries", "failing_disks")),
+    *(f"stories/test_event_{name}" for name in ("state", "streams")),
     *(f"stories/test_{name}" for name in ("fuzz", "hostile", "outside", "parsers", "spec_10")),
 )
 

@@ -24,7 +24,8 @@ def delivered_profiles(session: Session, name: str) -> pl.Series | None:
     """Whether each number is in a delivered set of the audience (Boolean), those of absent activations too (E5, X9).
 
     Whom receivers of messages were told of is, too (V2), and who survives a merge, if a delivered set holds one of the
-    merged ids (P11). None when a delivered set is damaged: the export of its activation reports that (X1), and until then nobody is dropped.
+    merged ids (P11). None when a delivered set is damaged: the export of its activation reports that (X1), and until
+    then nobody is dropped.
     """
     ledger, roster = session.ledger, session.opened.roster
     mapped = (

@@ -21,7 +21,7 @@ from muster.activation.messages.requests import PERSON
 from muster.activation.profile_changes.people import IS_WITHDRAWAL, ToldAudience
 from muster.activation.profiles.members import Members
 
-PART = 1 << 15  # people
+PART = 1 << 14  # people
 
 
 class Tellable(Protocol):

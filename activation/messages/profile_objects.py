@@ -103,18 +103,17 @@ def _json(node: _Tree) -> Json:
 def _audiences(told: Sequence[ToldAudience], unmapped: Sequence[str], *, names: bool) -> Json:
     """The told audiences that a message has something of, then unmapped ones that the profile is a member of.
 
-    One that was taken out is unmapped to whomever it does not have to be told of. One whose id is the name of a mapped
-    audience is left out: a receiver would take it for that.
+    One that was taken out is unmapped to whomever it does not have to be told of. A name that a mapped audience has
+    means that audience alone.
     """
     texts = [_told(place, audience, names=names) for place, audience in enumerate(told)]
     mapped = {audience.shown for audience in told if audience.is_mapped}
     taken_out = {audience.shown: place for place, audience in enumerate(told) if not audience.is_mapped}
     for place, audience in enumerate(unmapped):
-        if audience in mapped:
-            continue
         entry = _entry(audience, pl.col(unmapped_time(place)), quoted(REALIZED), "")
-        is_told = pl.col(status(taken_out[audience])).is_not_null() if audience in taken_out else pl.lit(value=False)
-        texts.append(pl.when(~is_told).then(entry))
+        if audience in taken_out:
+            entry = pl.when(pl.col(status(taken_out[audience])).is_null()).then(entry)
+        texts += [] if audience in mapped else [entry]
     return enclosed(f'{{"{UPS}":{{', texts, "}}", empty_is_null=True)
 
 

@@ -12,9 +12,10 @@ from muster.activation.model.exports import Sending
 from muster.activation.model.messages import MessageActivation
 from muster.activation.profile_changes.audiences import MappedAudiences
 from muster.activation.profile_changes.changes import Changes, MappingChange
-from muster.activation.profile_changes.compare import Compared, Inputs, compare
+from muster.activation.profile_changes.compare import Compared, compare
 from muster.activation.profile_changes.delivered_rows import FINGERPRINT
 from muster.activation.profile_changes.digests import values_field, version_field
+from muster.activation.profile_changes.given import Inputs
 from muster.activation.profile_changes.inputs import inputs_of, told_namespaces
 from muster.activation.profile_changes.moved import moved
 from muster.activation.profile_changes.people import PENDING_SINCE, status

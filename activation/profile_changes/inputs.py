@@ -21,10 +21,10 @@ from muster.activation.model.messages import MessageActivation
 from muster.activation.model.request_tree import usage
 from muster.activation.profile_changes.audiences import MappedAudiences
 from muster.activation.profile_changes.columns import IDS_NOW, IS_REGROUPED, VALUES_NOW, member
-from muster.activation.profile_changes.compare import Inputs
 from muster.activation.profile_changes.decide import Situation
 from muster.activation.profile_changes.delivered_rows import FINGERPRINT, NAMESPACES, maybe_status
 from muster.activation.profile_changes.digests import hashed, ids_digest_field, ids_field
+from muster.activation.profile_changes.given import Inputs
 from muster.activation.profile_changes.people import IDS_DIGEST, status
 from muster.activation.profile_changes.rows_before import RowsBefore
 from muster.activation.profile_changes.sides import Sides, lengthened, masked, of_members, of_rows

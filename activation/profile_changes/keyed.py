@@ -16,7 +16,6 @@ from muster.activation.mapping.columns import VALUE
 from muster.activation.mapping.kept import UNMAPPED
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
-from muster.activation.profile_changes import people
 from muster.activation.profile_changes.columns import (
     HELD_DIFFERS,
     IDENTIFIERS,
@@ -26,7 +25,8 @@ from muster.activation.profile_changes.columns import (
     reason,
     since,
 )
-from muster.activation.profile_changes.people import held, name_of, sent
+from muster.activation.profile_changes.people import HELD_DTYPE, held, name_of, sent
+from muster.activation.profile_changes.people import now as told_now
 from muster.activation.values.message_json import message_json
 
 _ID = "id"
@@ -47,11 +47,9 @@ def looked_at(
     found = [_judged(whole, reasons, values, place) for place in mapped]
     named = engine.collect_all(found, everyone.height)
     kept = {i: each for i, each in enumerate(layout.kept) if each.field.role != "identity"}
-    texts = [
-        message_json(pl.col(now(i)), each.field.dtype).alias(people.now(name_of(each))) for i, each in kept.items()
-    ]
+    texts = [message_json(pl.col(now(i)), each.field.dtype).alias(told_now(name_of(each))) for i, each in kept.items()]
     key = next((i for i, each in enumerate(layout.kept) if each.field is layout.identity), None)
-    written = pl.lit(None, people.HELD_DTYPE) if key is None else pl.col(now(key)).list.drop_nulls()
+    written = pl.lit(None, HELD_DTYPE) if key is None else pl.col(now(key)).list.drop_nulls()
     columns = engine.collect(whole.lazy().with_columns(*texts, written.alias(IDENTIFIERS)), everyone.height)
     columns = columns.drop(name for name in columns.columns if name.startswith(VALUE))
     for each in named:
@@ -73,7 +71,7 @@ def with_differences(looked: pl.DataFrame, mapped: Sequence[int], kept: Iterable
     """
     others = [_other_identifiers(looked, place) for place in mapped if held(place) in looked.columns]
     values = (
-        (pl.col(sent(name)) != pl.col(people.now(name))).fill_null(value=True) & pl.col(sent(name)).is_not_null()
+        (pl.col(sent(name)) != pl.col(told_now(name))).fill_null(value=True) & pl.col(sent(name)).is_not_null()
         for name in kept
         if not name.startswith(UNMAPPED)
     )

@@ -14,8 +14,9 @@ from muster.activation.profile_changes.columns import (
     KEPT_DIFFERS,
     VALUES_NOW,
 )
-from muster.activation.profile_changes.compare import Compared, Inputs
+from muster.activation.profile_changes.compare import Compared
 from muster.activation.profile_changes.delivered_rows import MAPPING, NAMESPACES, OWED, TRIES
+from muster.activation.profile_changes.given import Inputs
 from muster.activation.profile_changes.people import IDS_DIGEST, PENDING_SINCE, TRIGGER, VALUES_DIGEST
 from muster.activation.profile_changes.rows_before import RowsBefore
 from muster.activation.values.identities import DIGEST_TYPE

@@ -12,6 +12,7 @@ trigger         String: the first of consent, membership, identity, attributes; 
 is_withdrawal   Boolean: consent was withdrawn, or the profile is forgotten or gone: the message has what was last sent
 was_refused     Boolean: refused in an earlier run, so that its entries go last (V10)
 is_counted      Boolean: false for an id that became an alias, beside a survivor who counts (P11, X10)
+is_forgotten    Boolean: no file that outlives the run has the id (G8)
 pending_since   Datetime(us, UTC): when the change was first seen, of ``max_age`` (V7); null without it
 status(i)       Boolean: what the message says: True realized, False exited, null nothing
 time(i)         Datetime(us, UTC): last_qualification_time that the message says
@@ -52,6 +53,7 @@ RESYNC = "resync"  # of members who are sent by request alone, or as the mapping
 IS_WITHDRAWAL = "is_withdrawal"
 WAS_REFUSED = "was_refused"
 IS_COUNTED = "is_counted"
+IS_FORGOTTEN = "is_forgotten"
 IDS = "ids"
 IDS_SENT = "ids_sent"
 IDS_TYPE = pl.List(pl.Struct({"namespace": pl.String(), "id": pl.String()}))

@@ -27,7 +27,6 @@ from muster.activation.model.messages import MessageActivation
 from muster.activation.outbox.writing import remove_outbox, write_outbox
 from muster.activation.profile_changes.changes import Changes
 from muster.activation.profile_changes.gather import gather_changes
-from muster.activation.profile_changes.rows_after import write_moved
 from muster.activation.sending.basis import basis_of
 from muster.activation.sending.guards import refuse_removals, refused_beyond
 from muster.activation.sending.lasting import lasts_until
@@ -36,6 +35,7 @@ from muster.activation.sending.recipe import with_recipe
 from muster.activation.sending.recorded import Kept, with_kept
 from muster.activation.sending.run_record import new_attempt, put_with_superseded, with_changes
 from muster.activation.session import Session
+from muster.activation.settling.rows_after import write_moved
 from muster.activation.state import state_paths
 from muster.activation.state.ledger import looks_table, runs_table
 

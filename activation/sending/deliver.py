@@ -25,6 +25,7 @@ from muster.activation.session import Session
 log = logger("muster.send")
 _POLL_SECONDS = 0.1  # after which a waiting thread lets signals in
 _POLLS_TO_TELL = 10
+_GRACE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,17 @@ class Sendings:
     _told: dict[str, Progress] = field(default_factory=dict)  # by run id
     _starts: dict[str, Starts] = field(default_factory=dict)  # by destination: the last tries there, for the rate
     _polls: int = 0
+    _threads: list[threading.Thread] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._slots = threading.Semaphore(self.jobs)
 
     def stop(self) -> None:
-        """End pauses and waits: the command ends, or is asked to stop."""
+        """Send nothing more: the command ends, or is asked to stop. Threads have a few seconds for their answers."""
         for each in list(self._open.values()):
             each.endpoint.stop()
+        for thread in self._threads if self._open else ():
+            thread.join(_GRACE_SECONDS)
 
     def start(self, run: Run, *, is_fresh: bool = False) -> None:
         """Send a run that is committed as ``delivering``, after the waiting runs of its destination.
@@ -84,7 +88,9 @@ class Sendings:
         if is_new:
             # A daemon: a command that is asked to stop does not wait for an answer from another machine.
             name = f"muster-{run.destination}"
-            threading.Thread(target=self._send_all, args=(run.destination,), name=name, daemon=True).start()
+            thread = threading.Thread(target=self._send_all, args=(run.destination,), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _send_all(self, destination: str) -> None:
         """The work of a destination's thread, which ends when no run of the destination waits."""

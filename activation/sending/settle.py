@@ -14,12 +14,12 @@ from muster.activation.model.redaction import redact
 from muster.activation.outbox.outcomes import OUTCOME, Outcomes
 from muster.activation.outbox.reading import Outbox
 from muster.activation.outbox.writing import remove_outbox
-from muster.activation.profile_changes.rows_after import RowsAfter, write_rows
 from muster.activation.profiles.forgotten import Forgotten
 from muster.activation.sending.decision import write_decision
 from muster.activation.sending.recorded import Kept, kept_of
 from muster.activation.sending.run_record import with_counts
 from muster.activation.session import Session
+from muster.activation.settling.rows_after import RowsAfter, write_rows
 from muster.activation.state import state_paths
 from muster.activation.state.ledger import looks_table, message_baselines_table, runs_table
 from muster.activation.wording import counted

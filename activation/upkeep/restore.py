@@ -79,9 +79,9 @@ def _put_in_place(state: StateFolder, content: Path, manifest: dict[str, Any], n
     (folder / INCOMING).rename(folder / RESTORING)
     sync(folder)
     if aside:
+        for texts in (folder / OUTBOX).glob(f"*/*/*/{TEXTS}"):
+            texts.unlink()  # messages of a run that nobody goes on with are kept nowhere (V12)
         _move(folder, aside, _names_of_state(folder, {RESTORING}))
-        for texts in (aside / OUTBOX).glob(f"*/*/*/{TEXTS}"):
-            texts.unlink()  # messages of a run that ended are kept nowhere (V12)
     _move(folder / RESTORING, folder, sorted(_names(folder / RESTORING), key=lambda name: name == LEDGER))
     (folder / RESTORING).rmdir()
     sync(folder)

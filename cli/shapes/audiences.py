@@ -74,15 +74,13 @@ def evaluation(each: "EvaluationSummary") -> Json:
 
 def baseline(each: "Baseline | DeliveredRows") -> Json:
     """The JSON of ``baseline show``."""
-    known = {
+    return {
         "destination": each.destination,
         "activation": each.activation,
         "profiles": each.profiles,
         "evaluated_at": time(each.evaluated_at),
         "delivered_at": time(each.delivered_at),
     }
-    rows = getattr(each, "rows", None)  # of activations that send messages
-    return known if rows is None else known | {"rows": rows}
 
 
 def members(found: "AudienceMembers", out: Path | None) -> Json:

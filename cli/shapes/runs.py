@@ -49,7 +49,8 @@ def file_shape(each: Run, index: int) -> Json:
 
 def reject(each: "Reject") -> Json:
     """The JSON of one profile that a run left out."""
-    return {"profile_id": each.profile_id, "reason": each.reason, "tries": each.tries}
+    tries = {} if each.tries is None else {"tries": each.tries}
+    return {"profile_id": each.profile_id, "reason": each.reason, **tries}
 
 
 def retried(each: "Retried") -> Json:

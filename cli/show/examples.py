@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-# By the words of the command. Those of ``OF_SOURCES`` run in the loyalty club, as the shop has no sources.
+# By the words of the command. Those of ``OF_SOURCES`` run in the loyalty club, of ``OF_MESSAGES`` in the magazine.
 EXAMPLES: Mapping[str, Sequence[str]] = {
     "init": ["muster init my-shop", "muster init my-club --sample loyalty"],
     "demo": ["muster demo my-demo", "muster demo my-club --sample loyalty"],
@@ -73,6 +73,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "state rewind": ["muster state rewind --to 2026-11-21T09:00"],
     "help": ["muster help options", "muster help runs rejects"],
 }
+OF_MESSAGES = ("resync", "runs retry")  # these run in the magazine, whose receiver takes messages
 OF_SOURCES = (
     *("sources", "sources list", "sources show", "graph", "graph show", "graph stats"),
     *("profiles", "profiles build", "profiles show"),

@@ -34,11 +34,13 @@ def forgotten(shape: Json) -> None:
     if shape["receivers"]:
         lines = [(one["activation"], one["url"], _TOLD[one["told_by"]]) for one in shape["receivers"]]
         terminal.rows(("receiver", "place", "is told by"), lines)
-    if shape["runs"]:
-        terminal.say("files that hold them:")
-    for one in shape["runs"]:
-        names = ", ".join(f"{one['url']}/{path}" for path in one["files"])
-        terminal.say(f"  {names}: {counted(one['rows'], 'row')}, run {one['run_id']} of {one['activation']}")
+    _holding_runs([one for one in shape["runs"] if one["files"]])
+    told = [one for one in shape["runs"] if not one["files"]]
+    if told:
+        terminal.say("messages that told of them:")
+    for one in told:
+        people = counted(one["rows"], "profile")
+        terminal.say(f"  {one['url']}: {people}, run {one['run_id']} of {one['activation']}")
     if shape["unknown_runs"]:
         runs = counted(shape["unknown_runs"], "run has", "runs have")
         terminal.say(f"{runs} no record of its rows: muster cannot tell whether the files hold them")
@@ -50,6 +52,14 @@ def forgotten(shape: Json) -> None:
     for folder in shape["aside"]:
         terminal.say(f"{folder}: put aside by a repair or a restore, it may hold them: remove it")
     terminal.say("backups of the state and the source data are as they were")
+
+
+def _holding_runs(runs: "Sequence[Json]") -> None:
+    if runs:
+        terminal.say("files that hold them:")
+    for one in runs:
+        names = ", ".join(f"{one['url']}/{path}" for path in one["files"])
+        terminal.say(f"  {names}: {counted(one['rows'], 'row')}, run {one['run_id']} of {one['activation']}")
 
 
 def person(found: "PersonDetails", zone: ZoneInfo) -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import typer
 from support.doc_pages import Terminal
+from support.receiver import Receiver
 from support.shop import invoke
 from typer.core import TyperGroup
 
 from muster.cli import commands
 from muster.cli.app import app
 from muster.cli.process import clock
-from muster.cli.show.examples import EXAMPLES, OF_SOURCES
+from muster.cli.show.examples import EXAMPLES, OF_MESSAGES, OF_SOURCES
 from muster.cli.show.front_page import FRONT_PAGE
 from muster.cli.show.help_page import global_options
 
@@ -99,11 +100,15 @@ def test_a_page_shows_its_examples(name: str) -> None:
         assert example.startswith(f"muster {name}")
 
 
-def test_the_examples_run(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every example is a command line that succeeds right after the demo, in the shop or in the loyalty club."""
+def test_the_examples_run(demo: Path, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every example is a command line that succeeds after the demo: in the shop, the loyalty club or the magazine."""
     monkeypatch.setattr(clock, "now", lambda: datetime(2026, 11, 21, 17, 30, tzinfo=UTC))
+    monkeypatch.setenv("RECEIVER_PORT", str(receiver.port))
+    magazine = tmp_path / "magazine"
+    invoke("init", "--sample", "magazine", str(magazine))
+    invoke("-C", str(magazine), "evaluate", "--at", "2026-11-21T02:00")
     for name, examples in EXAMPLES.items():
-        sample = demo / "loyalty" if name in OF_SOURCES else demo
+        sample = demo / "loyalty" if name in OF_SOURCES else magazine if name in OF_MESSAGES else demo
         here = shutil.copytree(sample, tmp_path / name.replace(" ", "-"), ignore=shutil.ignore_patterns("loyalty"))
         if name in FIRST:
             Terminal(here).type(FIRST[name])

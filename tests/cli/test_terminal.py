@@ -157,6 +157,23 @@ def shown(monkeypatch: pytest.MonkeyPatch, *, patience: float, quiet: bool = Fal
     return screen.getvalue()
 
 
+def test_the_bar_tells_of_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SPEC 9: while messages are sent the bar has how many of all, the rate, the refused ones and the time left."""
+    screen = Screen()
+    monkeypatch.setattr(progress, "_PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "Progress", WatchedBar)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    logs.set_up(quiet=False, verbose=0, form="text")
+    with progress.bar("running", Console(file=screen, force_terminal=True, width=120), quiet=False):
+        step = {"done": 12_300, "of": 100_000, "step": "sending", "rate": 1250.0, "refused": 3, "left": 70.2}
+        logging.getLogger("muster").info("sending", extra=step)
+        WatchedBar.newest.draw(1)
+    words = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
+    for told in ("sending", "12300/100000", "1.2 k messages/s  3 refused", "0:01:10 left"):
+        assert told in words, words
+
+
 COMMAND = """
 import logging, sys
 from support.watched_bar import WatchedBar

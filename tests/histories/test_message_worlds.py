@@ -19,7 +19,7 @@ from support.shop import Result, Shop, quick_folder
 SAID = {"200": Say(200), "503": Say(503), "429": Say(429), "401": Say(401), "lost": LOST, "cut": CUT}
 
 
-@pytest.mark.parametrize("seed", range(2 * MORE))
+@pytest.mark.parametrize("seed", range(MORE))
 def test_profiles_are_told_what_the_model_says(seed: int, receiver: Receiver) -> None:
     """V1 to V5, V7, V8, V10, V11: on each day each profile is told exactly what the contract's rules, told one by one,
     say; whatever the receiver answers, it ends with exactly the members.
@@ -27,19 +27,18 @@ def test_profiles_are_told_what_the_model_says(seed: int, receiver: Receiver) ->
     play(message_worlds.world(seed), receiver)
 
 
-@pytest.mark.parametrize("seed", range(2 * MORE))
+@pytest.mark.parametrize("seed", range(MORE))
 def test_lists_are_told_what_the_model_says(seed: int, receiver: Receiver) -> None:
     """V6, V9, M5: where requests are about one audience and one status, and people are known by an identity."""
     play(message_worlds.world(seed, keyed=True), receiver)
 
 
-@pytest.mark.parametrize("keyed", [False, True])
 @pytest.mark.parametrize("seed", range(MORE))
-def test_kills_lose_nobody(seed: int, keyed: bool, receiver: Receiver) -> None:
+def test_kills_lose_nobody(seed: int, receiver: Receiver) -> None:
     """V8: whether the next command finds all as it was or not, each profile is told what the model says, repeats have
     the same key and bytes, nothing older comes after something newer, and the receiver ends with exactly the members.
     """
-    play(message_worlds.world(seed, keyed=keyed, days=6, kills=True), receiver)
+    play(message_worlds.world(seed, keyed=seed % 2 == 1, days=5, kills=True), receiver)
 
 
 def play(given: World, receiver: Receiver) -> None:
@@ -91,7 +90,7 @@ def _run(shop: Shop, day: Day, receiver: Receiver, expected: Any, log: Log) -> N
     options = against_messages.options_of(case, ())
     try:
         against_messages.take(expected, case, requests, run)
-        if day.mood == Mood():
+        if day.mood == Mood() and not day.setup.patience:
             against_messages.compare_counts(case, options, requests, run)
         assert result.code == int(_fails(requests, run, case.setup.keyed)), result.err
     except AssertionError as error:

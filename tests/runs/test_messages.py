@@ -3,9 +3,12 @@
 import json
 import sys
 from pathlib import Path
+from unittest import mock
 
 from support.event_shop import DAYS, KEY, EventShop, names, somebody
 from support.receiver import Receiver, Say
+
+from muster.activation.sending import deliver
 
 
 def test_hooks_are_called_once_for_a_reason(tmp_path: Path, receiver: Receiver) -> None:
@@ -91,3 +94,30 @@ def test_status_of_a_failing_receiver(tmp_path: Path, receiver: Receiver) -> Non
     [done] = shop.ok("status", "--at", f"{DAYS[2]}T07:00Z", "--json").json["activations"]
     assert (done["state"], done["audience"], done["audiences"]) == ("done", None, ["all"])
     assert shop.ok("status", "--at", f"{DAYS[2]}T07:00Z").code == 0
+
+
+def test_an_evaluation_that_messages_told_is_not_forgotten(tmp_path: Path, receiver: Receiver) -> None:
+    """E6: a run of messages uses the evaluations of its audiences; one that nobody was told of can be forgotten."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(["vips"])
+    shop.send(DAYS[0], "a")
+    shop.evaluate(f"{DAYS[0]}T12:00Z", "--no-exports", "--audience", "all")
+    used = {each["evaluated_at"]: each["used"] for each in shop.ok("evaluations", "list", "--json").json}
+    assert used == {f"{DAYS[0]}T02:00:00Z": True, f"{DAYS[0]}T12:00:00Z": False}
+    assert "was used by run" in shop.muster("evaluations", "forget", "--after", f"{DAYS[0]}T01:00Z").err
+    shop.ok("evaluations", "forget", "--after", f"{DAYS[0]}T11:00Z")
+
+
+def test_a_run_that_was_answered_to_its_end_is_not_replaced(tmp_path: Path, receiver: Receiver) -> None:
+    """V8: killed before its record, it has nothing to drop: it ends as it would have, whatever changed since."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm()
+    shop.people("a", "b")
+    shop.evaluate(f"{DAYS[0]}T02:00Z", "--no-exports")
+    with mock.patch.object(deliver, "settle", side_effect=KeyboardInterrupt):
+        assert shop.muster("run", "--at", f"{DAYS[0]}T05:00Z").code == 130
+    assert [run["status"] for run in shop.runs()] == ["delivering"]
+    shop.crm(headers={"X-More": "1"})
+    shop.run(f"{DAYS[0]}T06:00Z")
+    assert [(run["status"], run["exported"], run["resent"]) for run in shop.runs()] == [("succeeded", 2, 0)]
+    assert len(receiver.requests) == 1

@@ -507,3 +507,42 @@ def test_requests_keep_a_pace(tmp_path: Path, receiver: Receiver) -> None:
     shop.crm(rate={"requests": 2, "per": "1s"}, aggregation={"best_effort": {"max_profiles": 1}})
     requests = shop.send(DAYS[0], *"abc")
     assert requests[-1].arrived - requests[0].arrived >= 0.45
+
+
+def test_halving_waits_for_five_answers(tmp_path: Path, receiver: Receiver) -> None:
+    """V10: a refused request is halved not before five requests were answered, or all were."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(in_flight=1, aggregation={"best_effort": {"max_profiles": 2}})
+    receiver.rule = refuses("p0", "p1")
+    requests = shop.send(DAYS[0], *MANY)
+    assert [len(each.json) for each in requests[:5]] == [2] * 5
+    assert [each.status for each in requests[:5]].count(400) == 1
+    assert shop.done["excluded_by"] == {"refused:400": 2}
+
+
+def test_people_who_were_refused_before_are_no_template(tmp_path: Path, receiver: Receiver) -> None:
+    """V10: five refused requests are the template only if each holds somebody who was not refused before."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(in_flight=1, aggregation={"best_effort": {"max_profiles": 1}})
+    bad = [f"bad{number}" for number in range(6)]
+    receiver.rule = refuses(*bad)
+    good = [f"a{number}" for number in range(6)]  # they go first
+    shop.send(DAYS[0], *good, *bad)
+    assert shop.done["excluded_by"] == {"refused:400": 6}
+    again = shop.again(f"{DAYS[0]}T06:00Z")
+    assert sorted(names(again)) == bad
+    assert (shop.done["status"], shop.done["excluded_by"]) == ("succeeded", {"refused:400": 6})
+
+
+def test_a_failed_audience_may_be_used_as_last_evaluated(tmp_path: Path, receiver: Receiver) -> None:
+    """E9: with `on_failed_evaluation: use_newest` the run goes on with the newest evaluation."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(["vips"], activation={"on_failed_evaluation": "use_newest"})
+    shop.send(DAYS[0], "a", somebody("b", vip=False))
+    rows = [{name: each for name, each in somebody(who, email="new").items() if name != "vip"} for who in "ab"]
+    shop.profiles(DAYS[1], rows)
+    shop.muster("evaluate", "--at", f"{DAYS[1]}T02:00Z", "--no-exports")
+    shop.new()
+    shop.muster("run", "--at", f"{DAYS[1]}T05:00Z", "--json")
+    assert names(shop.new()) == ["a"]
+    assert shop.runs()[-1]["status"] == "succeeded"

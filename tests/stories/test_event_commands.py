@@ -374,3 +374,24 @@ def test_a_workspace_without_such_destinations_is_as_before(tmp_path: Path, rece
     by_key = {run["destination"]: run for run in shop.last.json["runs"]}
     assert (by_key["files"]["status"], by_key["crm"]["status"]) == ("succeeded", "failed")
     assert by_key["files"]["audience"] == "all"
+
+
+def test_activations_override_their_destination(tmp_path: Path, receiver: Receiver) -> None:
+    """V1: an activation has the overrides of its destination; each is compared with rows of its own (X1)."""
+    shop = EventShop(tmp_path, receiver)
+    other = {"id": "b", "audiences": ["vips"], "mapping": [ID], "aggregation": {"best_effort": {"max_profiles": 1}}}
+    shop.crm(activations=[{"id": "a", "audiences": ["all"]}, other])
+    requests = shop.send(DAYS[0], "x", "y")
+    assert sorted(len(each.json) for each in requests) == [1, 1, 2]
+    assert [list(each.json[0])[:2] for each in requests if len(each.json) == 1] == [["id", "segmentMembership"]] * 2
+    assert names(shop.send(DAYS[1], "x", somebody("y", email="new@mail"))) == ["y"]
+
+
+def test_start_and_end_bound_an_activation(tmp_path: Path, receiver: Receiver) -> None:
+    """V1, S1: `each_run` has slots from `start` on, and none from `end` on."""
+    shop = EventShop(tmp_path, receiver)
+    schedule = {"each_run": True, "start": DAYS[1], "end": DAYS[2]}
+    shop.crm(activation={"schedule": schedule})
+    assert shop.send(DAYS[0], "a") == []
+    assert names(shop.send(DAYS[1], "a")) == ["a"]
+    assert shop.send(DAYS[2], "a", "b") == []

@@ -356,7 +356,7 @@ def test_a_destination_is_of_one_payload(content: dict[str, Any], tmp_path: Path
 def test_a_key_that_is_written_otherwise_is_sent_anew_with_an_exit_of_the_old(
     tmp_path: Path, receiver: Receiver
 ) -> None:
-    """V4, X12: when the transform behind an identity column changes, what was sent stays known, and the new is sent with
+    """V4, X12: when the transform behind an identity column changes what was sent stays known, and the new is sent with
     an exit of the old; `plan` and the run warn.
     """
     shop = EventShop(tmp_path, receiver)
@@ -404,3 +404,33 @@ def test_a_namespace_that_nobody_holds_fails_the_run(tmp_path: Path, receiver: R
     assert "Email" in shop.done["error"]
     sent = lists(shop.again(f"{DAYS[1]}T06:00Z", "--override-guards", "ads/a"))
     assert sent == [("DELETE", "23", ["a@x.com", "b@x.com"])]
+
+
+def test_mandatory_columns_and_kinds_of_method(tmp_path: Path, receiver: Receiver) -> None:
+    """V6, M2: who lacks a mandatory value is excluded, never from an exit; `method` and url by kind and value."""
+    shop = EventShop(tmp_path, receiver)
+    tree = {"people": {"each": "profiles", "as": {"id": "=id", "mail": "=mail"}}}
+    columns = [ID, {"source": "email", "target": "mail", "mandatory": True}]
+    shop.raw(
+        "crm",
+        request=tree,
+        columns=columns,
+        method={"realized": "PUT", "exited": "DELETE"},
+        url=receiver.url("/x/{status}/{audience.alias}"),
+        activations=[{"id": "a", "audiences": [{"audience": "vips", "alias": "1"}]}],
+    )
+    [request] = shop.send(DAYS[0], "a", "b", somebody("c", email=None))
+    assert (request.method, request.path) == ("PUT", "/x/realized/1")
+    assert shop.done["excluded_by"] == {"mandatory:mail": 1}
+    [request] = shop.send(DAYS[1], somebody("a", email=None), "b", somebody("c", email=None))
+    assert (request.method, request.path) == ("DELETE", "/x/exited/1")
+    assert request.json == {"people": [{"id": "a", "mail": "a@mail"}]}, "an exit carries what was sent (X12)"
+
+
+def test_a_message_that_tells_an_exit_never_waits(tmp_path: Path, receiver: Receiver) -> None:
+    """V7: exits never wait, though the profile stays in another audience."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(["vips", "all"], aggregation={"configurable": {"max_profiles": 100, "max_age": "30h"}})
+    assert shop.send(DAYS[0], "a") == []
+    assert names(shop.again(f"{DAYS[1]}T11:00Z")) == ["a"]
+    assert names(shop.send(DAYS[2], somebody("a", vip=False), "b")) == ["a"]

@@ -12,6 +12,7 @@ from support.kinesis_gate import REGION, Gate
 from support.receiver import Receiver
 from support.servers import KEYS
 
+KEY_OF_STREAM = "crm/a"
 TOO_MUCH = "ProvisionedThroughputExceededException"
 _NUMBERS = itertools.count()
 
@@ -107,6 +108,20 @@ def test_requests_keep_to_the_limits_of_kinesis(shop: StreamShop, before_kinesis
     assert shop.done["excluded_by"] == {"refused:too_large": 1}
 
 
+def test_a_streams_run_is_looked_at_and_sent_again(shop: StreamShop, before_kinesis: Gate, tmp_path: Path) -> None:
+    """V11: `replay` writes a record a line, `verify` makes them again, `redeliver` puts the same records once more."""
+    stream = shop.kinesis(before_kinesis)
+    shop.send(DAYS[0], "a", "b")
+    first = before_kinesis.lying(stream)
+    found = shop.ok("replay", KEY_OF_STREAM, "--to", str(tmp_path / "again"), "--json").json
+    [file] = (tmp_path / "again").iterdir()
+    assert (file.name, found["requests"][0]["method"]) == ("000001.jsonl", None)
+    assert sorted(file.read_bytes().splitlines()) == sorted(record for records in first.values() for record in records)
+    assert json.loads(shop.ok("verify", KEY_OF_STREAM, "--json").out)[0]["result"] == "intact"
+    shop.ok("redeliver", KEY_OF_STREAM)
+    assert before_kinesis.lying(stream) == {profile: records * 2 for profile, records in first.items()}
+
+
 def test_a_missing_stream_ends_the_run(shop: StreamShop, before_kinesis: Gate) -> None:
     """V10: an answer that nothing of the run can mend ends it, and refuses nobody."""
     shop.kinesis(before_kinesis, stream="none")
@@ -191,3 +206,5 @@ def test_destinations_are_checked(hub_shop: StreamShop, hub: EventHub, before_ki
     stream = hub_shop.kinesis(before_kinesis)
     assert f"stream {stream}: active, 2 open shards" in hub_shop.ok("destinations", "check", "crm").out
     assert before_kinesis.puts == []
+    assert "a test record was taken" in hub_shop.ok("destinations", "check", "crm", "--send-test").out
+    assert before_kinesis.lying(stream) == {"muster-test": [b"{}"]}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from support.event_shop import DAYS, EMAIL, ID, EventShop, names, objects, somebody, statuses
-from support.receiver import Receiver
+from support.receiver import LOST, Receiver, Say
 from support.shop import identities
 
 CITY = {"source": "city", "target": "city"}
@@ -130,6 +130,20 @@ def test_a_withdrawal_exits_audiences_that_were_taken_out_too(tmp_path: Path, re
     shop.crm(["all", "vips"], marketing_actions=["tell"], mapping=[ID])
     assert shop.send(DAYS[3], somebody("a", ok=False), "b") == []
     assert names(shop.send(DAYS[4], somebody("a", ok=False), somebody("b", vip=False))) == ["b"]
+
+
+def test_what_is_uncertain_stays_so_after_its_audience_was_taken_out(tmp_path: Path, receiver: Receiver) -> None:
+    """V2, V3, V4: a message without the audience that was taken out settles nothing of it: a withdrawal exits it."""
+    shop = consenting(tmp_path, receiver, mapping=[ID])
+    receiver.default = LOST
+    shop.send(DAYS[0], "a", code=1)
+    receiver.default = Say(200)
+    shop.crm(["all"], marketing_actions=["tell"], mapping=[ID])
+    [told] = objects(shop.send(DAYS[1], "a")).values()
+    assert statuses(told)["all"] == "realized"
+    told = objects(shop.send(DAYS[2], somebody("a", ok=False)))
+    assert {name: statuses(each) for name, each in told.items()} == {"a": {"all": "exited", "vips": "exited"}}
+    assert shop.send(DAYS[3], somebody("a", ok=False)) == []
 
 
 def test_a_gone_profile_is_told_like_a_withdrawal(tmp_path: Path, receiver: Receiver) -> None:
@@ -276,13 +290,20 @@ def test_removal_and_return_of_an_activation_compare_with_its_rows(tmp_path: Pat
 def test_the_place_is_scheme_host_port_and_path(
     before: str, after: str, is_same: bool, tmp_path: Path, receiver: Receiver
 ) -> None:
-    """V2, X9: without version segments; another place holds nothing, and `plan` says so. `place:` is taken if given."""
+    """V2, X9: without version segments; another place holds nothing."""
     shop = EventShop(tmp_path, receiver)
     shop.crm(url=receiver.url(before))
     shop.send(DAYS[0], "a")
     shop.crm(url=receiver.url(after))
-    assert names(shop.send(DAYS[1], "a")) == ([] if is_same else ["a"])
-    shop.crm(url=receiver.url(after), place="the crm")
-    assert names(shop.send(DAYS[2], "a")) == ["a"]
+    assert names(shop.again(f"{DAYS[0]}T06:00Z")) == ([] if is_same else ["a"])
+
+
+def test_a_place_can_have_a_name(tmp_path: Path, receiver: Receiver) -> None:
+    """V2: `place:` counts instead of the url."""
+    shop = EventShop(tmp_path, receiver)
+    shop.crm(place="the crm")
+    shop.send(DAYS[0], "a")
     shop.crm(url=receiver.url("/elsewhere"), place="the crm")
-    assert shop.send(DAYS[3], "a") == []
+    assert shop.again(f"{DAYS[0]}T06:00Z") == []
+    shop.crm(place="another")
+    assert names(shop.again(f"{DAYS[0]}T07:00Z")) == ["a"]

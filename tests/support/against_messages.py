@@ -135,13 +135,14 @@ def take(model: Messenger, case: Case, requests: Sequence[Received], run: Mappin
     failed = run is not None and run["status"] != "succeeded"
     told = entries(requests, keyed=case.setup.keyed)
     options = options_of(case, {each.profile for each in told})
-    outcomes: Counter[str] = Counter()
     for profile, possible in options.items():
         of_profile = [each for each in told if each.profile == profile]
+        waits = model.may_wait(profile, case)
+        model.note_waiting(profile, case.at, is_due=any(message for _, message in possible), is_told=bool(of_profile))
         if case.setup.keyed:
-            outcomes.update(_take_groups(model, case, profile, possible, of_profile, failed=failed))
+            _take_groups(model, case, profile, possible, of_profile, failed=failed, waits=waits)
         else:
-            outcomes.update(_take_texts(model, profile, possible, of_profile, failed=failed))
+            _take_texts(model, profile, possible, of_profile, failed=failed, waits=waits)
     if run is None:
         assert not requests, "a run that sent something is recorded"
 
@@ -182,7 +183,7 @@ def _groups_after_kill(case: Case, row: Row, message: Message, told: Sequence[En
     for each in told:
         group = (names[each.name], each.status)
         keys[group] = keys.get(group, frozenset()) | {each.identifier}
-    if not _fits(message, keys, failed=True):
+    if not _fits(message, keys, failed=True, waits=False):
         return []
     expected = {(group, key) for group, (_, most) in message.groups.items() for key in most}
     arrived = {(group, key) for group, found in keys.items() for key in found}
@@ -213,20 +214,20 @@ def _take_texts(
     told: Sequence[Entry],
     *,
     failed: bool,
-) -> list[str]:
+    waits: bool,
+) -> None:
     texts = {each.text for each in told}
     assert len(texts) <= 1, f"{profile} was told two things: {texts}"
     if not texts:
-        silent = [each for each in possible if each[1] is None or failed]
+        silent = [each for each in possible if each[1] is None or failed or (waits and not each[1].exits)]
         assert silent, f"{profile} was not told:\n{_shown(possible)}"
         model.keep(profile, [row for row, _ in silent])
-        return []
+        return
     [text] = texts
     right = [(row, message) for row, message in possible if message and text in message.texts]
     assert right, f"{profile} was told\n  {text}\nnot\n{_shown(possible)}"
     outcomes = outcome([each.request for each in told], alone=told[-1].alone, failed=failed)
     model.settle(profile, right, outcomes)
-    return sorted(outcomes) if len(outcomes) == 1 else []
 
 
 def _shown(possible: Sequence[tuple[Row, Message | None]]) -> str:
@@ -263,18 +264,19 @@ def _take_groups(
     told: Sequence[Entry],
     *,
     failed: bool,
-) -> list[str]:
+    waits: bool,
+) -> None:
     names = _places(case, possible)
     by_group: dict[Group, list[Entry]] = {}
     for each in told:
         assert each.name in names, f"{profile} was told of {each.name}, an audience that it has nothing to do with"
         by_group.setdefault((names[each.name], each.status), []).append(each)
     keys = {group: frozenset(each.identifier for each in found) for group, found in by_group.items()}
-    right = [(row, message) for row, message in possible if _fits(message, keys, failed=failed)]
+    right = [(row, message) for row, message in possible if _fits(message, keys, failed=failed, waits=waits)]
     assert right, f"{profile} was told {keys}, not\n{_shown(possible)}"
     if not told:
         model.keep(profile, [row for row, _ in right])
-        return []
+        return
     outcomes = {
         (group, key): outcome(
             [each.request for each in found if each.identifier == key], alone=_is_alone(found, key), failed=failed
@@ -283,7 +285,6 @@ def _take_groups(
         for key in keys[group]
     }
     model.settle_entries(profile, right, outcomes)
-    return []
 
 
 def _is_alone(found: Sequence[Entry], key: str) -> bool:
@@ -295,12 +296,12 @@ def _places(case: Case, possible: Sequence[tuple[Row, Message | None]]) -> dict[
     return {place[1]: place for place in (*places, *case.setup.places)}
 
 
-def _fits(message: Message | None, keys: Mapping[Group, frozenset[str]], *, failed: bool) -> bool:
+def _fits(message: Message | None, keys: Mapping[Group, frozenset[str]], *, failed: bool, waits: bool) -> bool:
     if message is None:
         return not keys
     for group, (least, most) in message.groups.items():
         found = keys.get(group, frozenset())
-        if not failed and not least <= found:
+        if not (failed or (waits and group[1] == REALIZED)) and not least <= found:
             return False
         if not found <= most:
             return False

@@ -93,7 +93,7 @@ def world(seed: int, *, keyed: bool = False, days: int = 7, kills: bool = False)
     chance = random.Random(f"{seed} {keyed} {kills}")  # noqa: S311  # a test's own choices
     has_feed = chance.random() < 0.6
     audiences = ("gold", "rich", "local", *(["feed"] if has_feed else []))
-    setup = _setup(chance, keyed=keyed, has_feed=has_feed)
+    setup = _setup(chance, keyed=keyed, has_feed=has_feed, patient=not kills)
     people = {name: _somebody(chance) for name in IDS}
     pairs = {name: _pairs(chance, name) for name in IDS}
     found = []
@@ -109,6 +109,7 @@ def world(seed: int, *, keyed: bool = False, days: int = 7, kills: bool = False)
                 at - timedelta(hours=2), people, pairs, here, absent=not keyed and chance.random() < 0.1
             )
         is_last = number == days - 1
+        setup = replace(setup, patience=0 if is_last else setup.patience)
         found.append(
             Day(
                 at,
@@ -117,7 +118,7 @@ def world(seed: int, *, keyed: bool = False, days: int = 7, kills: bool = False)
                 _said(chance, at) if has_feed else (),
                 evaluate=kills or number == 0 or is_last or chance.random() < 0.8,
                 mood=Mood() if is_last else _mood(chance, kills=kills),
-                resync=not is_last and number > 0 and chance.random() < 0.12,
+                resync=not (is_last or kills) and number > 0 and chance.random() < 0.12,
                 forget=chance.choice(IDS) if 0 < number < days - 1 and chance.random() < 0.15 else None,
                 retry=is_last or chance.random() < 0.1,
                 kill=chance.randrange(4) if kills and not is_last and chance.random() < 0.6 else None,
@@ -127,15 +128,16 @@ def world(seed: int, *, keyed: bool = False, days: int = 7, kills: bool = False)
     return World(audiences, tuple(found))
 
 
-def _setup(chance: random.Random, *, keyed: bool, has_feed: bool) -> Setup:
+def _setup(chance: random.Random, *, keyed: bool, has_feed: bool, patient: bool) -> Setup:
     rules = [*(["feed"] if has_feed else []), *chance.sample(("gold", "rich", "local"), chance.choice((1, 2, 2)))]
     chance.shuffle(rules)
     places: list[Place] = [(each, f"list/{each} 1" if keyed or chance.random() < 0.3 else each) for each in rules]
     triggers = frozenset({"membership", *(each for each in ("identity", "attributes") if chance.random() < 0.85)})
     policies = (CONSENT,) if chance.random() < 0.5 else ()
     limit = chance.choice((1, 2, 3, 100))
+    patience = chance.choice((0, 0, 0, 24, 30, 50)) if patient else 0
     if keyed:
-        return Setup(tuple(places), (COLUMNS["key"],), triggers, policies, keyed=True, limit=limit)
+        return Setup(tuple(places), (COLUMNS["key"],), triggers, policies, keyed=True, limit=limit, patience=patience)
     names = ["id", *chance.sample(("mail", "city", "points"), chance.choice((1, 2, 3)))]
     if "mail" in names and chance.random() < 0.3:
         names[names.index("mail")] = "must"
@@ -148,6 +150,7 @@ def _setup(chance: random.Random, *, keyed: bool, has_feed: bool) -> Setup:
         names=chance.random() < 0.3,
         resends=chance.random() < 0.3,
         limit=limit,
+        patience=patience,
     )
 
 
@@ -268,7 +271,7 @@ def destination(setup: Setup, port: int) -> dict[str, Any]:
             "identities": ["Email"],
             "columns": [_column(each) for each in setup.mapping],
             "request": {"list": "=audience.alias", "status": "=status", "data": {"each": "profiles", "as": entry}},
-            "aggregation": {"configurable": {"max_profiles": setup.limit, "key": ["audience", "status"]}},
+            "aggregation": _grouped(setup, key=["audience", "status"]),
         }
     return content | {
         "payload": "profile",
@@ -276,8 +279,13 @@ def destination(setup: Setup, port: int) -> dict[str, Any]:
         **({} if setup.shows_unmapped else {"unmapped_audiences": "none"}),
         **({"names": True} if setup.names else {}),
         **({"on_mapping_change": "resend"} if setup.resends else {}),
-        "aggregation": {"best_effort": {"max_profiles": setup.limit}},
+        "aggregation": _grouped(setup) if setup.patience else {"best_effort": {"max_profiles": setup.limit}},
     }
+
+
+def _grouped(setup: Setup, **more: Any) -> dict[str, Any]:
+    age = {"max_age": f"{setup.patience}h"} if setup.patience else {}
+    return {"configurable": {"max_profiles": setup.limit, **age, **more}}
 
 
 def _column(column: Column) -> dict[str, Any]:

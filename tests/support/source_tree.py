@@ -12,7 +12,7 @@ ORDER = (
     *("errors", "instants", "wording", "model", "system", "frames", "values", "sql", "rules"),
     *("stores", "endpoints", "destinations", "encryption", "presets", "config", "inputs", "sources", "graph", "state"),
     *("views", "profiles", "mapping", "governance", "comparison", "files"),
-    *("session", "evaluation", "profile_changes", "messages", "delivery", "outbox"),
+    *("session", "evaluation", "profile_changes", "messages", "delivery", "outbox", "settling"),
     *("export", "sending", "redelivery", "audit", "upkeep"),
 )
 

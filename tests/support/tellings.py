@@ -25,8 +25,8 @@ from muster.activation.outbox.outcomes import OUTCOME, REASON
 from muster.activation.profile_changes.changes import Changes, Counts
 from muster.activation.profile_changes.delivered_rows import read_rows
 from muster.activation.profile_changes.gather import gather_changes
-from muster.activation.profile_changes.rows_after import RowsAfter, write_moved, write_rows
 from muster.activation.session import Session
+from muster.activation.settling.rows_after import RowsAfter, write_moved, write_rows
 from muster.activation.state.ledger import message_baselines_table
 from muster.runs import sessions
 from muster.runs.opening import open_workspace
@@ -195,7 +195,7 @@ def _entries(
                 "audience": None if place is None else told[place].shown,
                 "is_exit": row[IS_EXIT],
                 "identifiers": row[IDENTIFIERS],
-                "text": row["text:0"] if "text:0" in row else None,
+                "text": row.get("text:0"),
             }
         )
     outcomes = [answers(each).partition(" ") for each in entries]

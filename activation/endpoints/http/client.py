@@ -1,7 +1,10 @@
 """The client of HTTP APIs: one try of a request, with credentials, and what its answer means (V8, V10, V12)."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from ssl import SSLContext
 from urllib.parse import urlsplit
 
 from muster.activation.endpoints.hosts import is_loopback
@@ -34,14 +37,14 @@ class HttpEndpoint:
         if wrong := [name for name, value in activation.headers.items() if cannot_stand([value])]:
             raise ExportError(f"{destination.id}: headers: {wrong[0]} holds characters that a header cannot have")
         self._connections = Connections(
-            context_of(destination, root), destination.timeout, activation.in_flight, variables
+            _context(destination, root), destination.timeout, activation.in_flight, variables
         )
         self._token_connections = self._connections
         self._door: TokenDoor | None = None
         self._access: Access
         if destination.auth is not None and destination.auth.kind == "oauth2":
             if urlsplit(urls[0]).netloc != urlsplit(urls[-1]).netloc:
-                context = context_of(destination, root, also_usual=True)
+                context = _context(destination, root, also_usual=True)
                 self._token_connections = Connections(context, destination.timeout, 1, variables)
             self._door = TokenDoor(destination, variables, self._token_connections)
             self._access = TokenAccess(self._door.ask)
@@ -115,6 +118,14 @@ class HttpEndpoint:
         """End the connections."""
         self._connections.close()
         self._token_connections.close()
+
+
+def _context(destination: MessageDestination, root: Path, *, also_usual: bool = False) -> Callable[[], SSLContext]:
+    """The maker of a context; where files say whom to trust it is made at once, as they may be wrong."""
+    if destination.tls is None:
+        return partial(context_of, destination, root)
+    made = context_of(destination, root, also_usual=also_usual)
+    return lambda: made
 
 
 def _refuse_open(destination: MessageDestination, url: str) -> None:

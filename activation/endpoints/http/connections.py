@@ -7,9 +7,10 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from socket import SHUT_RDWR, socket
 from ssl import SSLContext
 from typing import Any
@@ -111,9 +112,12 @@ class _Secure(HTTPSConnection):
 class Connections:
     """The connections of one destination. All functions may be called by several threads at a time."""
 
-    def __init__(self, context: SSLContext, timeout: float, size: int, environ: Mapping[str, str]) -> None:
-        self._context, self._timeout, self._size, self._environ = context, timeout, size, environ
-        self._managers: dict[str | None, urllib3.PoolManager] = {}  # by proxy
+    def __init__(
+        self, context: Callable[[], SSLContext], timeout: float, size: int, environ: Mapping[str, str]
+    ) -> None:
+        """``context`` is called once, when the first connection with TLS is made: reading authorities takes a while."""
+        self._context, self._timeout, self._size, self._environ = cache(context), timeout, size, environ
+        self._managers: dict[tuple[str, str | None], urllib3.PoolManager] = {}  # by scheme and proxy
         self._ways: dict[tuple[str, str], urllib3.PoolManager] = {}  # by scheme and host
         self._making = threading.Lock()
         self._opened = _Opened()
@@ -128,7 +132,6 @@ class Connections:
         """Send a request once and read the answer, at most so many bytes of it; ``UnansweredError`` without one."""
         if self._stopped.is_set():
             raise UnansweredError(STOPPED)
-        until = time.monotonic() + self._timeout
         with _UNTOLD:
             try:
                 response = self._manager(url).urlopen(
@@ -136,7 +139,7 @@ class Connections:
                 )
             except (urllib3.exceptions.HTTPError, UnconnectedError, OSError) as error:
                 raise UnansweredError(unanswered(error)) from None
-            return self._read(response, most_bytes, until)
+            return self._read(response, most_bytes, time.monotonic() + self._timeout)
 
     def _read(self, response: urllib3.BaseHTTPResponse, most_bytes: int, until: float) -> Reply:
         pieces: list[bytes] = []
@@ -164,7 +167,7 @@ class Connections:
         host, port = way.host or "", way.port or (443 if way.scheme == "https" else 80)
         connection: HTTPConnection
         if target.scheme == "https":
-            connection = _Secure(host.strip("[]"), port, timeout=self._timeout, ssl_context=self._context, proxy=None)
+            connection = _Secure(host.strip("[]"), port, timeout=self._timeout, ssl_context=self._context(), proxy=None)
             if proxy:
                 connection.set_tunnel(
                     target.host or "", target.port or 443, _proxy_headers(proxy), way.scheme or "http"
@@ -184,12 +187,14 @@ class Connections:
             return found
         proxy = proxy_for(url, self._environ)
         with self._making:
-            if proxy not in self._managers:
-                self._managers[proxy] = self._made(proxy)
-            return self._ways.setdefault((scheme, host), self._managers[proxy])
+            if (scheme, proxy) not in self._managers:
+                self._managers[scheme, proxy] = self._made(scheme, proxy)
+            return self._ways.setdefault((scheme, host), self._managers[scheme, proxy])
 
-    def _made(self, proxy: str | None) -> urllib3.PoolManager:
-        more: dict[str, Any] = {"maxsize": self._size, "ssl_context": self._context}
+    def _made(self, scheme: str, proxy: str | None) -> urllib3.PoolManager:
+        more: dict[str, Any] = {"maxsize": self._size}
+        if "https" in (scheme, urlsplit(proxy or "").scheme):
+            more["ssl_context"] = self._context()
         waits = urllib3.Timeout(connect=self._timeout, read=self._timeout)
         manager = (
             urllib3.PoolManager(timeout=waits, **more)

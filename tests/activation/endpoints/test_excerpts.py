@@ -16,11 +16,12 @@ PERSON = {
     "personalEmail": {"address": "marty.mcfly@hillvalley.example"},
     "phone": "+49 170 1234567",
     "spent": 8877.25,
+    "plate": "B-AT 42",
     "identityMap": {"crmid": [{"id": "p-77x"}]},
 }
 BODY = json.dumps([PERSON]).encode()
 GIVEN = "tok-9f8e7d6c-secret"
-CARRIED = (f"Bearer {GIVEN}", GIVEN, "/users/loyal%20ones", "sig=Zm9v")
+CARRIED = (f"Bearer {GIVEN}", GIVEN, "/users/loyal%20ones", "sig=Zm9v&city=M%C3%BCnchen")
 
 
 def shown(answer: Any) -> str:
@@ -72,6 +73,11 @@ def test_an_answer_in_its_own_words_is_shown() -> None:
         GIVEN,
         f"Basic {base64.b64encode(GIVEN.encode()).decode()}",
         GIVEN[:9],
+        quote(quote("McFly-Müller")),
+        "&#109;&#97;&#114;&#116;&#121;",
+        base64.urlsafe_b64encode(b">>>>>> marty").decode(),
+        "BAT42",
+        "München",
         "loyal ones",
         "Zm9v",
     ],

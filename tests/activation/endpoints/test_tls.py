@@ -7,10 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from support.endpoints import http, outgoing
+from support.endpoints import destination, http, outgoing
 from support.nginx import Nginx
 from support.receiver import TOKENS, Door, Receiver
 
+from muster.activation.endpoints.http.tls import context_of
 from muster.activation.endpoints.protocol import Answer, Endpoint
 from muster.activation.errors import ExportError
 from muster.activation.model.messages import Auth, Tls
@@ -109,6 +110,16 @@ def test_a_server_of_tokens_elsewhere_is_known_by_the_machines_authorities_too(
         variables={"ID": "me", "WORD": "hush-hush"},
     )
     assert endpoint.send(outgoing(nginx.url("mtls"))).meaning == "accepted"
+
+
+def test_authorities_of_the_machine_are_added_for_tokens_alone(nginx: Nginx, monkeypatch: pytest.MonkeyPatch) -> None:
+    """V12: `ca` alone says who the API is; a server of tokens elsewhere may be known to the machine."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(nginx.folder / "other-ca.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(nginx.folder / "none"))
+    there = destination("https://crm.example.com/", tls=Tls(ca="ca.pem"))
+    contexts = [context_of(there, nginx.folder, also_usual=also) for also in (False, True)]
+    names = [sorted(str(each["subject"][0][0][1]) for each in context.get_ca_certs()) for context in contexts]  # type: ignore[index]
+    assert names == [["ca"], ["ca", "other-ca"]]
 
 
 def test_nginx_that_has_enough_says_429(receiver: Receiver, nginx: Nginx, tmp_path: Path) -> None:

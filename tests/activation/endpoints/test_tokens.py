@@ -1,5 +1,6 @@
 """OAuth2 client credentials: one token for all threads, renewed early, and once after a 401 (V10, V12)."""
 
+import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -7,11 +8,12 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from support.endpoints import http, outgoing
+from support.endpoints import destination, http, outgoing
 from support.receiver import TOKENS, Door, Received, Receiver, Say
 
+from muster.activation.endpoints.http.connections import Connections
 from muster.activation.endpoints.http.refusals import UnansweredError
-from muster.activation.endpoints.http.tokens import Token, TokenAccess
+from muster.activation.endpoints.http.tokens import Token, TokenAccess, TokenDoor
 from muster.activation.endpoints.protocol import Answer, Endpoint
 from muster.activation.endpoints.wording import failure_of
 from muster.activation.errors import ExportError
@@ -184,3 +186,20 @@ def test_a_check_gets_a_token_and_sends_nothing(receiver: Receiver, door: Door) 
     assert opened(receiver).check() == "connected, the token server gives a token"
     assert door.given == 1
     assert not receiver.requests
+
+
+@pytest.mark.parametrize(("life", "early"), [(3600, 60), (600, 60), (100, 10), (2, 0.2)])
+def test_a_token_is_renewed_a_minute_or_a_tenth_before_its_end(
+    receiver: Receiver, door: Door, life: float, early: float
+) -> None:
+    """V10: renewed early, however short its life is."""
+    door.expires_in = life
+    url = receiver.url(TOKENS)
+    auth = Auth("oauth2", {"client_id_env": "ID", "client_secret_env": "WORD"}, token_url=url)
+    variables = {"ID": "me", "WORD": WORD}
+    connections = Connections(ssl.create_default_context, 20, 1, {})
+    before = time.monotonic()
+    token = TokenDoor(destination(url, auth=auth), variables, connections).ask()
+    connections.close()
+    assert before + life <= token.ends <= time.monotonic() + life
+    assert token.ends - token.renewed_from == pytest.approx(early)

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
-from support.told_people import Person, activation, sent, told
+from support.told_people import AT, Person, activation, sent, told
 
 from muster.activation.model.messages import Aggregation, MappedAudience
 from muster.activation.model.workspace import Column
+from muster.activation.profile_changes.people import ToldAudience
 
 CARS, DALLAS = MappedAudience("delorean-owners", "DeLorean owners"), MappedAudience("city-dallas", "Dallas", "d-1")
 MAPPING = (
@@ -103,3 +104,20 @@ def test_ids_keep_their_type(tmp_path: Path) -> None:
     people = [Person("7", {0: True}), Person("007", {0: False}, withdrawn=True)]
     found = sent(told(tmp_path, pl.DataFrame({"profile_id": [7]}), of, people), of)
     assert [each["id"] for each in json.loads(found[0].body)] == [7, "007"]
+
+
+def test_an_audience_that_was_taken_out_is_an_unmapped_one(tmp_path: Path) -> None:
+    """V4, V5: to a member it is told as unmapped, in a withdrawal as an exit; an alias means its own audience alone."""
+    of = activation([], DALLAS)
+    audiences = [
+        ToldAudience("city-dallas", "d-1", "Dallas", is_mapped=True),
+        ToldAudience("cars", None, "Cars", is_mapped=False),
+    ]
+    people = [Person("p1", {0: True}), Person("p2", {0: False, 1: False}, withdrawn=True)]
+    unmapped = {"cars": {"p1": AT, "p2": AT}, "d-1": {"p1": AT}}
+    [found] = sent(told(tmp_path, PROFILES, of, people, audiences, unmapped=unmapped), of)
+    ups = [each["segmentMembership"]["ups"] for each in json.loads(found.body)]
+    assert [{name: each["status"] for name, each in own.items()} for own in ups] == [
+        {"d-1": "realized", "cars": "realized"},
+        {"d-1": "exited", "cars": "exited"},
+    ]

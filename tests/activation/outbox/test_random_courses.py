@@ -99,7 +99,7 @@ def _through(outbox: Outbox, world: World, pace: Pace) -> Outcomes:
             outbox = reopened(outbox)
 
 
-@settings(max_examples=25 * MORE, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=20 * MORE, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     plan=_plans(),
     bad=st.frozensets(st.integers(0, 40), max_size=4),

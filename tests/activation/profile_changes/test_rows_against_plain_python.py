@@ -11,7 +11,7 @@ import pytest
 from muster.activation.frames import engine
 from muster.activation.profile_changes.changes import Counts
 from muster.activation.profile_changes.delivered_rows import schema
-from muster.activation.profile_changes.rows_after import write_rows
+from muster.activation.settling.rows_after import write_rows
 from muster.activation.state.files import State
 from muster.activation.system.disk import make_folder
 
@@ -56,6 +56,7 @@ def asked(name: str, row: Row, chance: random.Random) -> Row:
         "trigger": "attributes",
         "is_withdrawal": False,
         "is_counted": True,
+        "is_forgotten": False,
         "pending_since": None,
         "ids": None,
         "values_digest": 7,
@@ -137,7 +138,10 @@ def written(folder: Path, rows: list[Row], people: list[Row], entries: list[Row]
     make_folder(folder / "tmp", 0o600)
     state, types = State(folder, 0o600), schema(MADE)
     stored = state.write(pl.DataFrame(rows, schema=types), "before.parquet")
-    flags = {name: pl.Boolean() for name in ("is_withdrawal", "is_counted", *(f"is_told:{i}" for i in range(PLACES)))}
+    flags = {
+        name: pl.Boolean()
+        for name in ("is_withdrawal", "is_counted", "is_forgotten", *(f"is_told:{i}" for i in range(PLACES)))
+    }
     of_people = {name: types.get(name) or flags.get(name) or pl.UInt64() for name in people[0] if name != "trigger"}
     told = pl.DataFrame(people, schema={**of_people, "trigger": pl.String()})
     kinds = {

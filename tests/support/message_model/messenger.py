@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from support.message_model.case import Case
 from support.message_model.words import EMPTY, Entry, Group, Message, Place, Row, Setup, Told
@@ -20,6 +20,9 @@ class Messenger:
     shop: Shop
     setup: Setup
     rows: dict[str, tuple[Row, ...]] = field(default_factory=dict)
+    first_seen: dict[str, datetime] = field(
+        default_factory=dict
+    )  # when each profile's change that waits was first seen
     mapping: tuple[Column, ...] | None = None  # with which the newest run compared
     ids: set[str] = field(default_factory=set)  # forgotten (G8)
     identities: set[Identity] = field(default_factory=set)  # likewise
@@ -63,6 +66,18 @@ class Messenger:
             remapped,
             tuple(each for each in self.shop.audiences if each not in mapped),
         )
+
+    def may_wait(self, profile: str, case: Case) -> bool:
+        """V7: whether a change is too young to go without others; exits never wait, nor does a resync."""
+        seen = self.first_seen.get(profile, case.at)
+        return not case.resync and case.at - seen < timedelta(hours=case.setup.patience)
+
+    def note_waiting(self, profile: str, at: datetime, *, is_due: bool, is_told: bool) -> None:
+        """A change that was told, or was undone, is forgotten."""
+        if is_due and not is_told:
+            self.first_seen.setdefault(profile, at)
+        else:
+            self.first_seen.pop(profile, None)
 
     def _count_as_sent(self, snapshot: Snapshot, at: datetime) -> None:
         case = Case(self.setup, at, {}, snapshot, lambda _: False, self.rows)

@@ -27,6 +27,7 @@ class Setup:
     namespace: str = "Email"  # of ``keyed``
     limit: int = 100  # entries of a request
     dead_after: int = 3
+    patience: int = 0  # hours for which a change may wait for others (V7)
 
     @property
     def mandatory(self) -> tuple[Column, ...]:

@@ -9,10 +9,10 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID
 from muster.activation.outbox.outcomes import ACCEPTED, OUTCOME
 from muster.activation.outbox.outcomes import REASON as ANSWERED_REASON
-from muster.activation.profile_changes import answered as of
 from muster.activation.profile_changes.changes import Changes, Counts
 from muster.activation.profile_changes.delivered_rows import TRIES
-from muster.activation.profile_changes.people import IS_COUNTED, RESYNC, TRIGGER, TRIGGERS, held
+from muster.activation.profile_changes.people import IS_COUNTED, IS_FORGOTTEN, RESYNC, TRIGGER, TRIGGERS, held
+from muster.activation.settling import answered as of
 
 WAITING, NOT_SENT = "waiting", "unsent"  # reasons for which profiles are excluded in one run (V7, V10)
 REFUSED = "refused:"  # before the status or the reason of a refusal, in counts and rejects (V10)
@@ -46,7 +46,8 @@ def counted_by_answers(
     statuses = [pl.col(name).fill_null(value=False) for name in told.columns if name.startswith("status:")]
     is_member = pl.any_horizontal(*statuses, pl.lit(value=False)).alias("is_member")
     beside = pl.concat(
-        [told.select(PROFILE_ID, TRIGGER, IS_COUNTED, is_member), answers, tries.to_frame()], how="horizontal"
+        [told.select(PROFILE_ID, TRIGGER, IS_COUNTED, IS_FORGOTTEN, is_member), answers, tries.to_frame()],
+        how="horizontal",
     )
     is_refused, was_tried = pl.col(of.IS_REFUSED), pl.col(TRIES).fill_null(0)
     why = (
@@ -60,7 +61,7 @@ def counted_by_answers(
     sending = beside.lazy().filter(pl.col(IS_COUNTED) & (pl.col(of.HAS_ENTRIES) | pl.col(of.WAITS)))
     found = engine.collect(
         sending.select(
-            PROFILE_ID,
+            pl.when(~pl.col(IS_FORGOTTEN)).then(PROFILE_ID).alias(PROFILE_ID),
             TRIGGER,
             "is_member",
             why.alias("why"),

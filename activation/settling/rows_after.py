@@ -13,9 +13,7 @@ from muster.activation.comparison.columns import REASON
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, PROFILE_NUMBER, ROW
 from muster.activation.model.history import MessageBaseline, StoredFile
-from muster.activation.profile_changes import answered as of
 from muster.activation.profile_changes.changes import Counts
-from muster.activation.profile_changes.counted import REFUSED, counted_by_answers
 from muster.activation.profile_changes.delivered_rows import (
     AUDIENCES,
     BACKFILLED,
@@ -55,6 +53,8 @@ from muster.activation.profile_changes.people import (
     status,
     time,
 )
+from muster.activation.settling import answered as of
+from muster.activation.settling.counted import REFUSED, counted_by_answers
 from muster.activation.state.files import NUMBERING as NUMBERING_MARK
 from muster.activation.state.files import State
 from muster.activation.values.identities import DIGEST_TYPE
@@ -174,7 +174,8 @@ def _moved(
     places = range(len(made[AUDIENCES]))
     columns: dict[str, pl.Expr] = {}
     for i in places:
-        columns |= _of_place(i) | (_identifiers(i) if by_identifier else {})
+        columns |= _of_place(i, is_mapped=made[AUDIENCES][i][IS_MAPPED])
+        columns |= _identifiers(i) if by_identifier else {}
     columns |= _of_values(made) | _of_answer()
     types = schema(made)
     named = (
@@ -189,9 +190,10 @@ def _moved(
     return found.filter(pl.any_horizontal(*kinds, *maybe, *rest)).select(list(types))
 
 
-def _of_place(i: int) -> dict[str, pl.Expr]:
-    """What a receiver was told of an audience."""
-    rises, falls, whole = pl.col(of.rises(i)), pl.col(of.falls(i)), pl.col(of.is_whole(i))
+def _of_place(i: int, *, is_mapped: bool) -> dict[str, pl.Expr]:
+    """What a receiver was told of an audience; of one that was taken out, only where a message had to tell of it."""
+    rises, falls = pl.col(of.rises(i)), pl.col(of.falls(i))
+    whole = pl.col(of.is_whole(i)) & (pl.lit(is_mapped) | pl.col(status(i)).is_not_null())
     may_rise, may_fall = pl.col(of.may_rise(i)), pl.col(of.may_fall(i))
     yes, no = pl.lit(value=True), pl.lit(value=False)
     # What may have been told as realized stays so until an exit is accepted.
