@@ -235,9 +235,11 @@ def test_what_was_not_answered_counts_as_sent(answer: Say, tmp_path: Path, recei
     receiver.default = answer
     shop.send(DAYS[0], "a", "b", code=1)
     receiver.default = Say(200)
-    told = objects(shop.send(DAYS[1], somebody("a", vip=False), "b"))
-    assert {name: statuses(each)["vips"] for name, each in told.items()} == {"a": "exited", "b": "realized"}
-    assert shop.send(DAYS[2], somebody("a", vip=False), "b") == []
+    told = objects(shop.send(DAYS[1], somebody("a", vip=False), "b", "c"))
+    changes = {name: statuses(each)["vips"] for name, each in told.items()}
+    assert changes == {"a": "exited", "b": "realized", "c": "realized"}
+    assert shop.done["resent"] == 2, "a and b may have been told twice"
+    assert shop.send(DAYS[2], somebody("a", vip=False), "b", "c") == []
 
 
 def test_an_exit_that_may_have_been_sent_is_sent_again(tmp_path: Path, receiver: Receiver) -> None:
@@ -348,6 +350,7 @@ def test_after_a_kill_and_a_change_nothing_of_the_outbox_is_sent(tmp_path: Path,
     assert {name for name in told if statuses(told[name])["vips"] == "exited"} <= {"p5"} & set(names(before))
     assert {f"p{number}" for number in range(5)} <= set(told)
     assert all(each["contact"]["email"] == "newer" for each in told.values())
+    assert shop.runs()[-1]["resent"] == len(unsure)
     statuses_of_runs = [(run["status"], run["error"]) for run in shop.runs()]
     assert [status for status, _ in statuses_of_runs] == ["failed", "succeeded"]
     assert "replaced" in str(statuses_of_runs[0][1])
