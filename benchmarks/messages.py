@@ -100,7 +100,10 @@ def _memory_while_sending(place: Path, url: str) -> float:
             seen.append((time.perf_counter(), _resident(process.pid)))
             time.sleep(0.02)
     _, _, began, ended = _arrived(url)
-    return max((held for at, held in seen if began <= at <= ended), default=0)
+    held = [each for at, each in seen if began <= at <= ended]
+    if not held:
+        raise FailedError("nothing was seen of the run while it sent")
+    return max(held)
 
 
 def _resident(process: int) -> int:

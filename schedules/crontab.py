@@ -16,9 +16,13 @@ _CRONTAB = """\
 # muster: {folder}
 # Runs at each minute of the hour at which a schedule can ask for an export within a year from {since}.
 # A run with nothing due does nothing; the next run tries a failed export again. Print this anew when schedules change.
-# The minutes are UTC minutes: they suit every machine whose zone is whole hours away from UTC.
+{each_run}# The minutes are UTC minutes: they suit every machine whose zone is whole hours away from UTC.
 # Cron's PATH is short: write out the path of muster if cron does not find it.
 {minutes} * * * * muster -C {quoted} run -q --wait 600
+"""
+_OF_EACH_RUN = """\
+# Each run sends messages, so it is called every five minutes; other minutes are as good. A run with nothing to send
+# takes less than half a second, records nothing, and reads no data while the files of the inputs are the same.
 """
 _NO_CRONTAB = """\
 # muster: {folder}
@@ -41,7 +45,15 @@ def crontab_text(workspace_schedules: Sequence[Schedule], folder: str, now: date
     minutes = _minutes(workspace_schedules, now)
     if not minutes:
         return _NO_CRONTAB.format(folder=folder)
-    return _CRONTAB.format(folder=folder, since=iso(now), minutes=_field(minutes), quoted=_quote(folder))
+    each_run = _OF_EACH_RUN if _have_each_run(workspace_schedules) else ""
+    return _CRONTAB.format(
+        folder=folder, since=iso(now), each_run=each_run, minutes=_field(minutes), quoted=_quote(folder)
+    )
+
+
+def _have_each_run(schedules: Sequence[Schedule]) -> bool:
+    """Whether each run has to look at activations (V1)."""
+    return any(schedule.kind == "each_run" for schedule in schedules)
 
 
 def _minutes(schedules: Sequence[Schedule], now: datetime) -> set[int]:
@@ -49,7 +61,7 @@ def _minutes(schedules: Sequence[Schedule], now: datetime) -> set[int]:
 
     With activations that each run looks at, every fifth minute is among them.
     """
-    minutes: set[int] = set(_EACH_RUN if any(schedule.kind == "each_run" for schedule in schedules) else ())
+    minutes: set[int] = set(_EACH_RUN if _have_each_run(schedules) else ())
     for slot in chain.from_iterable(_coming(schedule, now) for schedule in dict.fromkeys(schedules)):
         minutes.add((slot + timedelta(seconds=59)).minute)
         if len(minutes) == 60:

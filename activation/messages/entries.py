@@ -5,7 +5,8 @@ of entries have:
 
 person      UInt32; at UInt32: the position in the part of the people
 audience    UInt16: the place of the told audience; null: about all
-is_exit     Boolean; kind UInt8: the place in ``KINDS_OF_CHANGE``
+is_exit     Boolean: tells exits alone; tells_exit Boolean: tells one at least
+kind        UInt8: the place in ``KINDS_OF_CHANGE``
 last_qualification_time  Datetime(us, UTC): in the audience; null where the entry is about all
 also        Struct of the values of kept targets that an exit goes out under in the place of those last sent; else null
 identifier  String: as it is written; null without an identity column
@@ -29,7 +30,8 @@ from muster.activation.profile_changes.people import IDS, is_told, status, time
 from muster.activation.values.message_json import message_json
 
 AT, KIND, ALSO, IDENTIFIER, NAMESPACE = "at", "kind", "also", "identifier", "namespace"
-_TYPES = {AUDIENCE: pl.UInt16(), IS_EXIT: pl.Boolean(), KIND: pl.UInt8()}
+TELLS_EXIT = "tells_exit"
+_TYPES = {AUDIENCE: pl.UInt16(), IS_EXIT: pl.Boolean(), TELLS_EXIT: pl.Boolean(), KIND: pl.UInt8()}
 
 
 class EntryMaker:
@@ -159,10 +161,12 @@ class EntryMaker:
         """An entry for each of some people."""
         audience = pl.lit(place, pl.UInt16)
         said = kind if kind is not None else self._kinds()
+        tells_all = place is None and not self._shapes.tells_status
         known = {expr.meta.output_name() for expr in others}
         given = {
             AUDIENCE: audience,
             IS_EXIT: is_exit,
+            TELLS_EXIT: is_exit | (self._any_told(value=False) if tells_all else pl.lit(value=False)),
             KIND: pl.when(is_exit).then(pl.lit(EXITED_KIND)).otherwise(said),
         }
         typed = [expr.cast(_TYPES[name]).alias(name) for name, expr in given.items()]

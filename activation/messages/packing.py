@@ -12,7 +12,7 @@ import polars as pl
 from muster.activation.endpoints.protocol import Limits
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID
-from muster.activation.messages.entries import NAMESPACE
+from muster.activation.messages.entries import NAMESPACE, TELLS_EXIT
 from muster.activation.messages.rendered import SHAPE
 from muster.activation.messages.requests import (
     AUDIENCE,
@@ -173,11 +173,11 @@ class Packer:
         return numbers, full
 
     def _waits(self, numbered: pl.DataFrame, opened: pl.Series) -> pl.Series:
-        """Whether each entry waits for others: no exit, in a request that is not full, whose changes are all young."""
+        """Whether each entry waits: it tells no exit, and its request is not full, and has young changes alone (V7)."""
         if self._until is None:
             return pl.Series([False]).new_from_index(0, numbered.height)
-        oldest = pl.col(PENDING_SINCE).fill_null(self._at).filter(~pl.col(IS_EXIT)).min().over(REQUEST)
-        waits = pl.lit(opened) & ~pl.col(IS_EXIT) & (oldest > self._until)
+        oldest = pl.col(PENDING_SINCE).fill_null(self._at).filter(~pl.col(TELLS_EXIT)).min().over(REQUEST)
+        waits = pl.lit(opened) & ~pl.col(TELLS_EXIT) & (oldest > self._until)
         return engine.collect_inside(numbered.lazy().select(waits.fill_null(value=False).alias("waits")))["waits"]
 
 

@@ -38,26 +38,21 @@ def profile_object(
     The frame has ``identityMap`` too, and a time of each unmapped audience. ``kept`` are the targets of which people
     have what was sent; ``names`` adds the names of mapped audiences.
     """
-    joined = (pl.col(status(place)).fill_null(value=False) for place in range(len(told)))
-    leaves = pl.col(IS_WITHDRAWAL) | ~pl.any_horizontal(*joined, pl.lit(value=False))
-    attributes = _nested((each.column.name, _attribute(each, layout, kept, leaves)) for each in layout.fields)
+    attributes = _nested((each.column.name, _attribute(each, layout, kept)) for each in layout.fields)
     audiences = _audiences(told, unmapped, names=names)
     identities = Json((pl.col(IDENTITY_MAP),), may_be_null=True)
     members = [*attributes, (SEGMENT_MEMBERSHIP, audiences), (IDENTITY_MAP, identities)]
     return object_of(members).expr
 
 
-def _attribute(of: Field, layout: Layout, kept: Sequence[str], leaves: pl.Expr) -> Json:
-    """A mapped value: of a kept target what was last sent, where a message has exits alone (X12).
-
-    Of other targets a withdrawal has nothing (V3).
-    """
-    newest, name = json_of(of, layout), of.column.name
+def _attribute(of: Field, layout: Layout, kept: Sequence[str]) -> Json:
+    """A mapped value; in a withdrawal what was last sent, where that is known."""
+    newest = json_of(of, layout)
     if of.role == "profile_id":
         return Json((newest,), may_be_null=True)
-    if name in kept:
-        return Json((pl.when(leaves).then(sent(name)).otherwise(newest),), may_be_null=True)
-    return Json((pl.when(~pl.col(IS_WITHDRAWAL)).then(newest),), may_be_null=True)
+    name = of.column.name
+    known = pl.col(sent(name)) if name in kept else pl.lit(None, pl.String)
+    return Json((pl.when(pl.col(IS_WITHDRAWAL)).then(known).otherwise(newest),), may_be_null=True)
 
 
 def json_of(of: Field, layout: Layout) -> pl.Expr:

@@ -1,6 +1,7 @@
 """Entries with their texts, and with the urls, methods and constant parts of the requests that can hold them (V6).
 
-A frame of rendered entries has ``person``, ``audience``, ``is_exit``, ``identifiers`` as ``requests`` says, and:
+A frame of rendered entries has ``person``, ``audience``, ``is_exit``, ``identifiers`` as ``requests`` says,
+``tells_exit``, and:
 
 profile_id  String
 pending_since  Datetime(us, UTC): of the person
@@ -19,7 +20,7 @@ import polars as pl
 from muster.activation.frames import engine
 from muster.activation.frames.columns import EXITED, PROFILE_ID, REALIZED, STATUS, TIME
 from muster.activation.mapping.layout import Layout
-from muster.activation.messages.entries import ALSO, AT, IDENTIFIER, KIND, NAMESPACE
+from muster.activation.messages.entries import ALSO, AT, IDENTIFIER, KIND, NAMESPACE, TELLS_EXIT
 from muster.activation.messages.json_parts import constant, quoted
 from muster.activation.messages.profile_objects import json_of, profile_id_json, time_text
 from muster.activation.messages.requests import (
@@ -81,7 +82,7 @@ class Renderer:
     def _shaped(self, entries: pl.DataFrame, place: int) -> pl.DataFrame:
         shape = self._shapes.all[place]
         one = pl.when(pl.col(IDENTIFIER).is_not_null()).then(pl.concat_list(IDENTIFIER))
-        names = [PERSON, AUDIENCE, IS_EXIT, NAMESPACE, PENDING_SINCE, PROFILE_ID, SHAPE]
+        names = [PERSON, AUDIENCE, IS_EXIT, TELLS_EXIT, NAMESPACE, PENDING_SINCE, PROFILE_ID, SHAPE]
         frame = entries.lazy().select(
             *(pl.col(name) for name in ("order", *names) if name in entries.columns),
             one.alias(IDENTIFIERS),

@@ -26,7 +26,12 @@ def lasts_until(activation: MessageActivation, session: Session) -> datetime | N
     """
     moments = (*_dates(activation, session), *_feed_times(activation, session), *_source_times(session))
     later = [each for each in (*moments, *_stale(session)) if each > session.at]
-    return min(later, default=None)
+    return _whole(min(later)) if later else None
+
+
+def _whole(moment: datetime) -> datetime:
+    """The first whole second at or after a moment: instants of commands are whole seconds (E1)."""
+    return moment if moment.microsecond == 0 else moment.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def _dates(activation: MessageActivation, session: Session) -> Iterator[datetime]:

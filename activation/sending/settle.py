@@ -61,7 +61,8 @@ def settle(outbox: Outbox, outcomes: Outcomes, session: Session) -> tuple[Run, E
         remove_outbox(session.state, run.outbox)
     for warning in _warnings(ended, outcomes, after):
         session.warnings.add(f"{run.key}: {warning}")
-    log.info("%s: %s, %d messages in %d requests", run.key, ended.status, outcomes.messages, outcomes.requests)
+    sent = f"{counted(outcomes.messages, 'message')} in {counted(outcomes.requests, 'request')}"
+    log.info("%s: %s, %s", run.key, ended.status, sent)
     return ended, ExportError(error) if error else None
 
 
@@ -112,7 +113,9 @@ def _warnings(run: Run, outcomes: Outcomes, after: RowsAfter) -> Iterator[str]:
             if reason.startswith("refused:")
         )
         see = f"`muster runs rejects {run.run_id}` lists them"
-        yield f"{counted(after.refused, 'profile')} refused: {reasons}; {see}, and later runs offer them again"
+        wrong = "; nobody was accepted: the requests may be wrong, and `-v` shows the answers"
+        hint = wrong if not run.exported and after.rejects["tries"].eq(1).any() else ""
+        yield f"{counted(after.refused, 'profile')} refused: {reasons}; {see}, and later runs offer them again{hint}"
     if outcomes.refused_count:
         yield (
             f"the receiver refused {counted(outcomes.refused_count, 'entry', 'entries')} and did not say which: they "

@@ -99,20 +99,20 @@ def _magazine(ctx: typer.Context, folder: Path) -> None:
         workspace = open_with(replace(ctx.obj, workspace=folder), variables)
         show.magazine_opening(folder)
         for number, _ in enumerate(sample_data.DAYS, start=1):
-            _day(number, workspace)
+            _day(number, workspace, "tell the receiver of everybody who changed")
             show.messages(number, [each.body for each in receiver.requests])
             receiver.requests.clear()
     show.magazine_ending(folder)
 
 
-def _day(number: int, workspace: "OpenWorkspace") -> None:
+def _day(number: int, workspace: "OpenWorkspace", handed: str = "hand every destination its file") -> None:
     """One day: the evaluation at night, the exports in the morning."""
     from muster import sample_data
     from muster.cli.show import demo as show
     from muster.runs import evaluate, run
 
     night, morning = sample_data.EVALUATIONS[number - 1], sample_data.EXPORTS[number - 1]
-    show.day(number, night, morning)
+    show.day(number, night, morning, handed)
     _show(evaluate(workspace, now=night), workspace)
     _show(run(workspace, now=morning), workspace)
 

@@ -47,10 +47,10 @@ def opening(folder: Path) -> None:
     _chapter(f"A retail workspace with 2,000 profiles, 20,000 events and a membership feed is now in {folder}/")
 
 
-def day(number: int, night: datetime, morning: datetime) -> None:
-    """Print what happens on a day: an evaluation at night, exports in the morning."""
+def day(number: int, night: datetime, morning: datetime, handed: str) -> None:
+    """Print what happens on a day: an evaluation at night, exports in the morning, and what is ``handed`` out."""
     _chapter(
-        f"Day {number}: decide who is in each audience, then hand every destination its file",
+        f"Day {number}: decide who is in each audience, then {handed}",
         commands=[f"muster evaluate --at {iso(night)}", f"muster run --at {iso(morning)}"],
     )
 

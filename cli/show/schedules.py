@@ -27,5 +27,5 @@ def _next(each: "ScheduledActivation", zone: ZoneInfo) -> str | None:
 def fires(found: "Sequence[Fire]", zone: ZoneInfo) -> None:
     """Print the result of `schedule next`."""
     lines = [(times.written(each.at, zone), each.activation.key) for each in found]
-    empty = "no activation has a time of day, an interval or a cron expression ahead"
+    empty = "no activation has a time of day, an interval or a cron expression ahead: see `muster schedule list`"
     terminal.rows(("time", "activation"), lines, empty=empty, zone=zone)

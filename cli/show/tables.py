@@ -17,7 +17,7 @@ WIDE = 10_000
 # Columns whose cells take several lines when the terminal is narrow: prose first, names if that is not enough.
 _PROSE = {
     *("as", "audiences", "file", "holds", "name", "note", "receiver", "rule", "schedule", "transform", "value"),
-    *("what happened", "why"),
+    *("passed", "url", "what happened", "why"),
 }
 _WHOLE_WORDS = {"transform"}  # of the prose: folded between words alone, as a part of a word would be no value
 _NAMES = {"activation", "and", "audience", "identity", "profile_id", "reason", "snapshot"}

@@ -58,6 +58,15 @@ def test_prose_is_folded_before_names() -> None:
     assert any("newsletter" not in line for line in rendered(50, ()) if "20261121" in line)
 
 
+def test_addresses_are_folded_before_names() -> None:
+    """V11: a long url, and what a check found there, take several lines; the destination is whole."""
+    console = Console(width=80)
+    line = ["crm-events", "https://crm.example.com/v1/lists/{audience.alias}", "ok", "connected, credentials not tried"]
+    with console.capture() as captured:
+        console.print(tables.tabulate(console, ("destination", "url", "result", "passed"), [line], ()))
+    assert captured.get().splitlines()[1].split()[0] == "crm-events"
+
+
 def test_no_line_is_wider_than_the_terminal(tmp_path: Path) -> None:
     """Lists, plans and reports fit terminals of 80 and of 100 columns."""
     assert invoke("init", str(tmp_path / "shop")).code == 0

@@ -145,8 +145,13 @@ def test_nothing_for_cron(schedules: list[Schedule]) -> None:
 
 
 def test_crontab_of_each_run() -> None:
-    """V1: cron calls every five minutes for activations that each run looks at, and at the slots of others."""
+    """V1: cron calls every five minutes for activations that each run looks at, and at the slots of others; the text
+    says why, and what such a run costs.
+    """
     each_run = Schedule("each_run", UTC_ZONE)
+    cost = "A run with nothing to send\n# takes less than half a second"
+    assert cost in crontab_text([each_run], "/srv/acme", NOW)
+    assert cost not in crontab_text([at("05:32")], "/srv/acme", NOW)
     assert crontab_text([each_run], "/srv/acme", NOW).splitlines()[-1].startswith("*/5 * * * * ")
     assert ",32,35," in crontab_text([each_run, at("05:32")], "/srv/acme", NOW).splitlines()[-1]
 

@@ -35,7 +35,8 @@ def test_culprits_are_found_by_halving(tmp_path: Path, receiver: Receiver) -> No
     assert (run["status"], run["exported"], run["excluded"]) == ("succeeded", 10, 2)
     assert run["excluded_by"] == {"refused:422": 2}
     assert run["received"] == 12
-    assert shop.last.json["warnings"]
+    [warning] = shop.last.json["warnings"]
+    assert "nobody was accepted" not in warning
     alone = [each.json[0]["id"] for each in requests if each.status == 422 and len(each.json) == 1]
     assert sorted(alone) == ["p3", "p7"]
     accepted = [name for each in requests if each.accepted for name in names([each])]
@@ -48,6 +49,19 @@ def test_culprits_are_found_by_halving(tmp_path: Path, receiver: Receiver) -> No
     order = names(shop.send(DAYS[1], *MANY, "new1", "new2"))
     assert set(order[:2]) == {"new1", "new2"}, "who was refused earlier goes last"
     assert set(order[2:]) == {"p3", "p7"}
+
+
+def test_a_run_in_which_nobody_was_accepted_says_so(tmp_path: Path, receiver: Receiver) -> None:
+    """V10: too few requests to tell a wrong template from wrong people refuse all of them; the warning says that the
+    requests may be wrong, and says it once.
+    """
+    shop = EventShop(tmp_path, receiver)
+    shop.crm()
+    receiver.rule = refuses("a", "b")
+    shop.send(DAYS[0], "a", "b")
+    assert "nobody was accepted: the requests may be wrong" in shop.last.json["warnings"][0]
+    shop.again(f"{DAYS[0]}T06:00Z")
+    assert "nobody was accepted" not in shop.last.json["warnings"][0]
 
 
 def test_dead_letters_wait_for_a_change_or_a_retry(tmp_path: Path, receiver: Receiver) -> None:
@@ -290,10 +304,16 @@ def test_rows_move_audience_by_audience(tmp_path: Path, receiver: Receiver) -> N
 # Kills
 
 
-def killed_shop(root: Path, receiver: Receiver, *, after: int, people: int = 6) -> tuple[EventShop, list[Received]]:
+def killed_shop(
+    root: Path, receiver: Receiver, *, after: int, people: int = 6, feed: str | None = None
+) -> tuple[EventShop, list[Received]]:
     """A shop whose first run is killed while a request is there, after so many answers; what arrived until then."""
     shop = EventShop(root, receiver)
-    shop.crm(["vips"], in_flight=1, aggregation={"best_effort": {"max_profiles": 1}})
+    shop.crm(["feed" if feed else "vips"], in_flight=1, aggregation={"best_effort": {"max_profiles": 1}})
+    if feed:
+        shop.audience("feed", source="memberships")
+        shop.feed([("feed", f"p{number}", "realized", f"{DAYS[0]}T01:00Z") for number in range(people)], name="1")
+        shop.feed([("feed", "p0", "exited", feed)], name="2")
     shop.people(*(f"p{number}" for number in range(people)))
     shop.evaluate(f"{DAYS[0]}T02:00Z", "--no-exports")
     receiver.stand_still(after)
@@ -548,4 +568,12 @@ def test_a_failed_audience_may_be_used_as_last_evaluated(tmp_path: Path, receive
     shop.new()
     shop.muster("run", "--at", f"{DAYS[1]}T05:00Z", "--json")
     assert names(shop.new()) == ["a"]
+    assert shop.runs()[-1]["status"] == "succeeded"
+
+
+def test_a_feed_row_of_the_next_second_replaces_nothing(tmp_path: Path, receiver: Receiver) -> None:
+    """V8, E1: instants are whole seconds: a row of half a second later does not exist for a command at that instant."""
+    shop, before = killed_shop(tmp_path, receiver, after=1, people=3, feed=f"{DAYS[0]}T05:00:00.5Z")
+    after = shop.again(f"{DAYS[0]}T05:00:00Z")
+    assert {each.key for each in after} >= {before[1].key}, "the run goes on"
     assert shop.runs()[-1]["status"] == "succeeded"

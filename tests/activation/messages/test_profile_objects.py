@@ -1,7 +1,7 @@
 """V5: messages of whole profiles, one object each."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -121,3 +121,10 @@ def test_an_audience_that_was_taken_out_is_an_unmapped_one(tmp_path: Path) -> No
         {"d-1": "realized", "cars": "realized"},
         {"d-1": "exited", "cars": "exited"},
     ]
+
+
+def test_a_message_that_tells_an_exit_does_not_wait(tmp_path: Path) -> None:
+    """V7: exits never wait, though the profile stays in another audience."""
+    of = activation([], CARS, DALLAS, aggregation=Aggregation("configurable", max_age=timedelta(hours=1)))
+    people = [Person("p1", {0: True, 1: False}), Person("p2", {0: True})]
+    assert [each.people for each in sent(told(tmp_path, PROFILES, of, people), of)] == [["p1"]]

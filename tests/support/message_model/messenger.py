@@ -174,7 +174,13 @@ def _settled(maybe: Told, told: Told, place: Place, key: str) -> Told:
     state = told.states.get(place)
     states = {**maybe.states, **({place: state} if state else {})}
     held = maybe.held.get(place, frozenset()) - {key}
-    return replace(maybe, states=states, held={**maybe.held, place: held | told.held.get(place, frozenset())})
+    return replace(
+        maybe,
+        states=states,
+        held={**maybe.held, place: held | told.held.get(place, frozenset())},
+        ids_of={**maybe.ids_of, place: told.ids_of.get(place)},
+        values=told.values,
+    )
 
 
 def _differs(maybe: Told, told: Told) -> bool:
