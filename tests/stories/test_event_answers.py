@@ -355,6 +355,15 @@ def test_after_a_kill_the_run_goes_on(tmp_path: Path, receiver: Receiver) -> Non
     assert not [name for name in shop.tree(".muster") if "/outbox/" in name]
 
 
+def test_what_was_asked_for_follows_the_run_that_goes_on(tmp_path: Path, receiver: Receiver) -> None:
+    """S6, V11: `resync` finishes the run of a killed command first, and then sends every member."""
+    shop, before = killed_shop(tmp_path, receiver, after=1, people=3)
+    told = names(shop.again(f"{DAYS[0]}T06:00Z", command=("resync", "crm/a")))
+    assert (told[:2], told[2:]) == (["p1", "p2"], ["p0", "p1", "p2"])
+    assert names(before) == ["p0", "p1"]
+    assert [(run["trigger"], run["exported"]) for run in shop.runs()] == [("scheduled", 3), ("on_demand", 3)]
+
+
 def test_after_a_kill_and_a_change_nothing_of_the_outbox_is_sent(tmp_path: Path, receiver: Receiver) -> None:
     """V8: if evaluation or snapshot changed, never-sent are dropped, possibly-sent are uncertain, the run ends as
     failed (`replaced`), and a fresh comparison covers both.
