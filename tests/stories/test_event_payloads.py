@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from support.event_shop import EMAIL, ID, EventShop, names, objects, somebody, statuses
+from support.event_shop import DAYS, EMAIL, ID, EventShop, names, objects, somebody, statuses
 from support.receiver import Receiver
 from support.shop import identities
 
@@ -68,6 +68,18 @@ def test_names_and_unmapped_audiences_are_as_asked(tmp_path: Path, receiver: Rec
     shop.crm(["vips"], unmapped_audiences="none")
     told = objects(shop.send("2026-11-21", "a", "b"))["b"]["segmentMembership"]["ups"]
     assert told == {"vips": {"lastQualificationTime": "2026-11-21T02:00:00Z", "status": "realized"}}
+
+
+def test_an_unmapped_audience_is_never_taken_for_a_mapped_one(tmp_path: Path, receiver: Receiver) -> None:
+    """V5: a name that a mapped audience has at the receiver says of that audience alone who is in it."""
+    shop = EventShop(tmp_path, receiver)
+    shop.audience("7", where="true")
+    shop.crm(["all", {"audience": "vips", "alias": "7"}])
+    told = objects(shop.send(DAYS[0], "a", somebody("b", vip=False)))
+    assert {name: statuses(each) for name, each in told.items()} == {
+        "a": {"all": "realized", "7": "realized"},
+        "b": {"all": "realized"},
+    }
 
 
 def test_values_keep_their_json_types_and_absent_ones_leave_their_key_out(tmp_path: Path, receiver: Receiver) -> None:
