@@ -357,6 +357,9 @@ MISTAKES = [
         "audiences: [loyal]|audience: loyal",
         "4: activations[0].audience: is for destinations of files; write audiences",
     ),
+    # keys of a whole destination, and of one of its activations
+    (EVENTS, "{audiences|{retries: 2, audiences", "4: activations[0].retries: is of the whole destination"),
+    (EVENTS, "@enabled: false", "5: enabled: is of one activation"),
     (STREAM, "@method: POST", "6: method: is for destinations of kind http"),
     (STREAM, "@request: {a: =EMAIL}", "6: request: is for destinations of kind http"),
     (STREAM, "@url: https://a.example.com", "6: url: is for destinations of files"),
