@@ -259,6 +259,16 @@ def test_nobody_exits_whom_another_member_holds(tmp_path: Path, receiver: Receiv
     assert not [each for each in sent if each[0] == "DELETE" and "one@x.com" in each[2]]
 
 
+def test_before_the_first_evaluation_nobody_is_sent(tmp_path: Path, receiver: Receiver) -> None:
+    """V1: audiences that were not evaluated yet are empty, with a warning, also where requests are keyed."""
+    shop = EventShop(tmp_path, receiver)
+    shop.ads()
+    shop.people("a")
+    assert shop.again(f"{DAYS[0]}T05:00Z") == []
+    assert "was not evaluated" in str(shop.last.json["warnings"])
+    assert lists(shop.send(DAYS[1], "a")) == [("POST", "23", ["a@x.com"])]
+
+
 def test_all_exits_are_answered_before_anybody_is_added(tmp_path: Path, receiver: Receiver) -> None:
     """V9: where requests are keyed by identifier all exits are answered before the first realized message goes out."""
     shop = EventShop(tmp_path, receiver)
