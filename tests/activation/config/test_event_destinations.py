@@ -437,11 +437,6 @@ MISTAKES = [
     (EVENTS, "[loyal]|[loyal, loyal], id: a", "4: activations[0].audiences[1]: 'loyal' is in the list twice"),
     (EVENTS, "audiences: [loyal]|id: a", "4: activations[0].audiences: is required"),
     (
-        EVENTS,
-        "[loyal]|[{audience: loyal, alias: city-dallas}]",
-        "4: activations[0].audiences[0]: the alias 'city-dallas' is the id of another audience",
-    ),
-    (
         REQUEST,
         '"2"|"1"',
         "6: activations[0].audiences[1]: the receiver would know 'loyal' and 'delorean-owners' by one name, '1'",
