@@ -278,7 +278,8 @@ def _of_values(made: Made) -> dict[str, pl.Expr]:
 def _of_answer() -> dict[str, pl.Expr]:
     """What is still to be sent, and what was refused (V10)."""
     is_accepted, is_refused = pl.col(of.IS_ACCEPTED), pl.col(of.IS_REFUSED)
-    owed = pl.when(is_refused | pl.col(of.IS_UNCERTAIN)).then(TRIGGER).when(~is_accepted).then(_then(OWED))
+    is_due = is_refused | pl.col(of.IS_UNCERTAIN) | pl.col(of.IS_PARTIAL)
+    owed = pl.when(is_due).then(TRIGGER).when(~is_accepted).then(_then(OWED))
     tries = pl.when(is_refused).then(_then(TRIES).fill_null(0) + 1).when(~is_accepted).then(_then(TRIES))
     reason = pl.lit(REFUSED) + pl.col(REASON)
     return {
