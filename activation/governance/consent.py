@@ -106,12 +106,13 @@ class Consent:
         """
         actions = self._workspace.marketing_actions_of(run.destination)
         applying = consent_policies_for(actions or (), self._workspace)
+        made, hold = ("files", "hold") if run.audiences is None else ("messages", "tell of")
         try:
             found = self._of(applying, roster)
         except MistakeError as error:
             raise RefusedError(
-                f"run {run.run_id} of {run.key}: its files are not made again, as consent cannot be judged; consent is "
-                f"that of today, by the newest snapshot {self._opened.newest_snapshot.name}: "
+                f"run {run.run_id} of {run.key}: its {made} are not made again, as consent cannot be judged; consent "
+                f"is that of today, by the newest snapshot {self._opened.newest_snapshot.name}: "
                 f"{'; '.join(str(error).splitlines())}{remedy}"
             ) from error
         numbers = people.unique()
@@ -119,8 +120,8 @@ class Consent:
         if any(refused.values()):
             raise RefusedError(
                 "\n".join(
-                    f"run {run.run_id} of {run.key}: its files hold {counted(number, 'profile')} that policy {name!r} "
-                    f"leaves out today, so they are not made again{remedy}"
+                    f"run {run.run_id} of {run.key}: its {made} {hold} {counted(number, 'profile')} that policy "
+                    f"{name!r} leaves out today, so they are not made again{remedy}"
                     for name, number in refused.items()
                     if number
                 )

@@ -96,9 +96,9 @@ class Shown:
 
 
 def _bodies(batch: Batch, room: int) -> list[str]:
-    """The first bodies of a batch; the request's id, which a run would give it, is left out."""
+    """The first bodies of a batch; ``…`` stands for the request's id, which a run would give it."""
     found = engine.collect(bodies_of(batch).head(room))[BODY]
-    return [each.replace(REQUEST_ID, "") for each in found]
+    return [each.replace(REQUEST_ID, "…") for each in found]
 
 
 def _remarks(key: str, changes: Changes, totals: Totals, waiting: int) -> Iterator[str]:

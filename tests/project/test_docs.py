@@ -212,6 +212,10 @@ def test_the_commands_of_the_page_about_events(tmp_path: Path, monkeypatch: pyte
         monkeypatch.setenv("RECEIVER_PORT", str(listening.getsockname()[1]))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    hub = "Endpoint=sb://acme.servicebus.windows.net/;SharedAccessKeyName=send;SharedAccessKey=c2VjcmV0"
+    tokens = {"META_TOKEN": "m", "BRAZE_KEY": "b", "CENSUS_TOKEN": "c", "HOOK_SECRET": "h", "HUB_CONNECTION": hub}
+    for name, value in tokens.items():
+        monkeypatch.setenv(name, value)
     try:
         run_page(EVENTS, Terminal(magazine))
     finally:

@@ -281,6 +281,16 @@ def test_replay_and_redeliver(tmp_path: Path, receiver: Receiver) -> None:
     sent = names(shop.new())
     assert "a" not in sent
     assert refused.code != 0 or refused.err
+    assert "its messages tell of 1 profile that policy 'ok' leaves out today" in refused.err
+
+
+def test_a_preview_shows_where_the_id_of_a_request_goes(tmp_path: Path, receiver: Receiver) -> None:
+    """V6: a preview has no run, so `…` stands for the id of the request."""
+    shop = EventShop(tmp_path, receiver)
+    shop.ads(request={"call": "=request.id", "users": {"each": "profiles", "as": "=EMAIL"}})
+    shop.people("a")
+    [row] = shop.ok("preview", "ads/a", "--json", "--at", f"{DAYS[0]}T06:00Z").json["rows"]
+    assert row["request"]["call"] == "…"
 
 
 def test_check_connects_and_sends_nothing_unless_asked(tmp_path: Path, receiver: Receiver) -> None:
