@@ -65,6 +65,7 @@ _FILE_KEYS: dict[str, str] = dict.fromkeys(
     (DestinationModel.model_fields | ActivationModel.model_fields | FileOptions.model_fields).keys(), _OF_FILES
 )
 _OF_HTTP = "is for destinations of kind http"
+_OF_ADDRESSES = "is for destinations of files or of kind http"
 
 
 class AuthHeaderModel(Model):
@@ -287,6 +288,7 @@ class HttpOptions(MessageOptions):
 
 
 _HTTP_KEYS = dict.fromkeys(HttpOptions.model_fields.keys() - MessageOptions.model_fields.keys(), _OF_HTTP)
+_HTTP_DESTINATION_KEYS = dict.fromkeys(("preset", "auth", "mtls"), _OF_HTTP) | {"url": _OF_ADDRESSES}
 
 
 class MessageActivationModel(MessageOptions):
@@ -312,7 +314,12 @@ class HttpActivationModel(MessageActivationModel, HttpOptions):
 class MessageDestinationModel(MessageOptions):
     """What the files of all event destinations have."""
 
-    foreign_keys: ClassVar[Mapping[str, str]] = {**_FILE_KEYS, **_HTTP_KEYS, "audience": _OF_FILES}
+    foreign_keys: ClassVar[Mapping[str, str]] = {
+        **_FILE_KEYS,
+        **_HTTP_KEYS,
+        **_HTTP_DESTINATION_KEYS,
+        "audience": _OF_FILES,
+    }
 
     kind: Text
     id: Id = None
