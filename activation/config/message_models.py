@@ -73,6 +73,7 @@ _OF_DESTINATION = dict.fromkeys(
 _OF_ACTIVATION = dict.fromkeys(
     ("audiences", "schedule", "enabled", "on_failed_evaluation"), "is of one activation: write it in activations"
 )
+_OF_ADDRESSES = "is for destinations of files or of kind http"
 
 
 class AuthHeaderModel(Model):
@@ -295,6 +296,7 @@ class HttpOptions(MessageOptions):
 
 
 _HTTP_KEYS = dict.fromkeys(HttpOptions.model_fields.keys() - MessageOptions.model_fields.keys(), _OF_HTTP)
+_HTTP_DESTINATION_KEYS = dict.fromkeys(("preset", "auth", "mtls"), _OF_HTTP) | {"url": _OF_ADDRESSES}
 
 
 class MessageActivationModel(MessageOptions):
@@ -324,6 +326,7 @@ class MessageDestinationModel(MessageOptions):
     foreign_keys: ClassVar[Mapping[str, str]] = {
         **_FILE_KEYS,
         **_HTTP_KEYS,
+        **_HTTP_DESTINATION_KEYS,
         **_OF_ACTIVATION,
         "audience": _OF_FILES,
     }

@@ -68,6 +68,7 @@ from muster.activation.config.source_models import (
     ProfilesModel,
 )
 from muster.activation.config.yaml_reader import Scalar, Tree
+from muster.activation.errors import did_you_mean
 
 KINDS = ("at", "every", "cron", "after_evaluation", "on_demand")
 KINDS_OF_MESSAGES = (*KINDS, "each_run")
@@ -98,7 +99,8 @@ def _spell_out_schedule(value: Tree) -> object:
         return value
     word = scalar(value).text
     if word not in _BARE_KINDS:
-        raise ValueError(f"{value.shown} is not a schedule; expected {REQUIRED['schedule']}")
+        near = did_you_mean(word, _BARE_KINDS)
+        raise ValueError(f"{value.shown} is not a schedule; expected {REQUIRED['schedule']}{near}")
     return {word: Scalar("true", "true", plain=True)}
 
 

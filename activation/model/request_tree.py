@@ -131,7 +131,10 @@ def _mistakes(plain: Plain, path: TreePath, known: tuple[str, ...], *, in_each: 
     elif isinstance(plain, str) and plain.startswith("=") and not plain.startswith("=="):
         wrong = unknown_name(plain[1:], known)
         if wrong:
-            yield path, f"{plain!r}: {wrong}; a text that begins with = is written with =="
+            yield (
+                path,
+                f"{plain!r}: {wrong}{'' if wrong.endswith('?') else '.'} A text that begins with = is written with ==",
+            )
 
 
 def _mistakes_in_object(

@@ -59,7 +59,8 @@ def settle(outbox: Outbox, outcomes: Outcomes, session: Session) -> tuple[Run, E
         session.state.remove(before.stored)
     if run.outbox:
         remove_outbox(session.state, run.outbox)
-    for warning in _warnings(ended, outcomes, after):
+    activation = session.workspace.message_activation(run.key)
+    for warning in _warnings(ended, outcomes, after, activation.dead_letter_after if activation else None):
         session.warnings.add(f"{run.key}: {warning}")
     sent = f"{counted(outcomes.messages, 'message')} in {counted(outcomes.requests, 'request')}"
     log.info("%s: %s, %s", run.key, ended.status, sent)
@@ -104,7 +105,7 @@ def _reasons(outcomes: Outcomes, after: RowsAfter, kept: Kept) -> Iterator[str]:
     yield from kept.failed
 
 
-def _warnings(run: Run, outcomes: Outcomes, after: RowsAfter) -> Iterator[str]:
+def _warnings(run: Run, outcomes: Outcomes, after: RowsAfter, gives_up_after: int | None) -> Iterator[str]:
     """What somebody should know of a run that succeeded or failed."""
     if after.refused:
         reasons = ", ".join(
@@ -113,14 +114,27 @@ def _warnings(run: Run, outcomes: Outcomes, after: RowsAfter) -> Iterator[str]:
             if reason.startswith("refused:")
         )
         see = f"`muster runs rejects {run.run_id}` lists them"
-        wrong = "; nobody was accepted: the requests may be wrong, and `-v` shows the answers"
-        hint = wrong if not run.exported and after.rejects["tries"].eq(1).any() else ""
-        yield f"{counted(after.refused, 'profile')} refused: {reasons}; {see}, and later runs offer them again{hint}"
+        hint = "; nobody was accepted: the requests may be wrong, and `-v` shows the answers"
+        is_new = bool(after.rejects["tries"].eq(1).any())
+        yield (
+            f"{counted(after.refused, 'profile')} refused: {reasons}; {see}, and "
+            f"{_offered(run, after, gives_up_after)}{hint if is_new and not run.exported else ''}"
+        )
     if outcomes.refused_count:
         yield (
             f"the receiver refused {counted(outcomes.refused_count, 'entry', 'entries')} and did not say which: they "
             "count as accepted"
         )
+
+
+def _offered(run: Run, after: RowsAfter, gives_up_after: int | None) -> str:
+    """When the refused are sent again: with later runs, or as dead letters when they ask or something changes (V10)."""
+    is_known = gives_up_after is not None and not after.refused_exits  # an exit is never given up
+    given_up = int(after.rejects["tries"].ge(gives_up_after).sum()) if is_known else 0
+    if not given_up:
+        return "later runs offer them again"
+    some = "" if given_up == after.refused else f"{given_up:,} of them "
+    return f"{some}not again until they change, or `muster runs retry {run.key}` asks for it"
 
 
 def _write_rejects(run: Run, after: RowsAfter, session: Session) -> StoredFile | None:

@@ -75,6 +75,7 @@ def test_dead_letters_wait_for_a_change_or_a_retry(tmp_path: Path, receiver: Rec
     assert names(shop.again(f"{DAYS[0]}T06:00Z")) == ["a"]
     assert shop.done["excluded_by"] == {"refused:400": 1}
     assert shop.ok("runs", "rejects", KEY, "--json").json[0]["tries"] == 2
+    assert f"not again until they change, or `muster runs retry {KEY}` asks for it" in shop.last.json["warnings"][0]
     assert shop.again(f"{DAYS[0]}T07:00Z") == [], "given up"
     assert shop.last.json["runs"] == []
     assert names(shop.send(DAYS[1], somebody("a", email="new@mail"), "b")) == ["a"], "the row changed"

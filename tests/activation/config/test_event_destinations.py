@@ -362,7 +362,16 @@ MISTAKES = [
     (EVENTS, "@enabled: false", "5: enabled: is of one activation"),
     (STREAM, "@method: POST", "6: method: is for destinations of kind http"),
     (STREAM, "@request: {a: =EMAIL}", "6: request: is for destinations of kind http"),
-    (STREAM, "@url: https://a.example.com", "6: url: is for destinations of files"),
+    (STREAM, "@url: https://a.example.com", "6: url: is for destinations of files or of kind http"),
+    (STREAM, "@auth: {bearer_env: X}", "6: auth: is for destinations of kind http"),
+    (
+        EVENTS,
+        "audiences: [loyal]|audiences: [loyal], schedule: each-run",
+        (
+            "4: activations[0].schedule: 'each-run' is not a schedule; expected one such as {at: \"05:00\"}, {every: 3h}, "
+            "{cron: \"0 6 1 * *\"}, after_evaluation or on_demand; did you mean 'each_run'?"
+        ),
+    ),
     # urls and credentials
     (EVENTS, "https://crm.example.com/profiles|ftp://x/y", "2: url: 'ftp://x/y' is not an address of requests"),
     (EVENTS, "https://|http://", "2: url: is http:// to another machine"),
