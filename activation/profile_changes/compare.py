@@ -69,7 +69,7 @@ from muster.activation.values.identities import DIGEST_TYPE
 
 _PART = 1 << 17  # profiles that are decided at once where no value has a say
 _OF_ROWS = (TRIES, REFUSED_OFFER, PENDING_SINCE)
-_OF_DECIDED = (ROW, TRIGGER, HAS_ROW, IS_DESIRED, IS_REGROUPED, MAPPING, KEPT_DIFFERS)
+_OF_DECIDED = (ROW, TRIGGER, HAS_ROW, IS_DESIRED, IS_REGROUPED, MAPPING, KEPT_DIFFERS, HELD_DIFFERS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, ROW
 from muster.activation.profile_changes.columns import (
     HAS_ROW,
+    HELD_DIFFERS,
     IDS_NOW,
     IS_DESIRED,
     IS_REGROUPED,
@@ -58,8 +59,9 @@ def _updates(rows: RowsBefore, slim: pl.DataFrame, compared: Compared, inputs: I
     is_regrouped = pl.col(IS_REGROUPED).fill_null(value=False)
     is_other = (pl.col(MAPPING) != _digest(inputs)).fill_null(value=False)
     is_remade = is_other & pl.col(KEPT_DIFFERS).fill_null(value=False)
-    name = pl.when(is_regrouped).then(pl.lit("identity")).when(is_remade).then(pl.lit("attributes"))
-    owed = decided.filter(stays & (is_regrouped | is_remade)).select(ROW, name.alias(_OWED))
+    is_known_otherwise = is_regrouped | (is_other & pl.col(HELD_DIFFERS).fill_null(value=False))
+    name = pl.when(is_known_otherwise).then(pl.lit("identity")).when(is_remade).then(pl.lit("attributes"))
+    owed = decided.filter(stays & (is_known_otherwise | is_remade)).select(ROW, name.alias(_OWED))
     if owed.height:
         yield owed
     waited = slim.filter(pl.col(PENDING_SINCE).is_not_null()).select(ROW).join(sends, on=ROW, how="anti")

@@ -469,3 +469,17 @@ def test_an_identity_that_was_not_accepted_stays_due(status: int, tmp_path: Path
     receiver.rule = None
     assert ("POST", "23", ["b2@x.com"]) in lists(shop.send(DAYS[1], *people))
     assert shop.send(DAYS[2], *people) == []
+
+
+def test_identities_that_are_written_otherwise_stay_due_after_a_failed_run(tmp_path: Path, receiver: Receiver) -> None:
+    """X12, V4: members whose written identities differ are sent anew, whatever triggers, until it was accepted."""
+    shop = EventShop(tmp_path, receiver)
+    person = somebody("a", "A@x.com")
+    shop.ads(triggers=["membership"])
+    assert lists(shop.send(DAYS[0], person)) == [("POST", "23", ["a@x.com"])]
+    shop.ads(triggers=["membership"], columns=[{"target": "EMAIL", "source": "identity_map.Email"}])
+    receiver.default = Say(429)
+    shop.send(DAYS[1], person, code=1)
+    receiver.default = Say(200)
+    assert lists(shop.send(DAYS[2], person)) == [("DELETE", "23", ["a@x.com"]), ("POST", "23", ["A@x.com"])]
+    assert shop.send(DAYS[3], person) == []
