@@ -27,7 +27,7 @@ IS_REFUSED = "is_refused"  # an entry was
 IS_REFUSED_EXIT = "is_refused_exit"  # an entry with an exit was refused
 IS_UNSENT = "is_unsent"  # no entry was sent
 IS_PARTIAL = "is_partial"  # of the identifiers that an audience is to be told of as members some were accepted, not all
-IS_SETTLED = "is_settled"  # all entries of the run were accepted: so were those of members who share an identifier
+IS_SETTLED = "is_settled"  # all entries were accepted, and none waits: so were those of members who share an identifier
 IS_NEW = "is_new"  # a realized entry was accepted, or may have been
 WAITS = "waits"  # a realized entry waits for others (V7)
 HAS_ENTRIES = "has_entries"
@@ -97,7 +97,7 @@ def answered(people: pl.DataFrame, entries: pl.LazyFrame, places: int, *, by_ide
     asked = [PERSON, AUDIENCE, IS_EXIT, OUTCOME, REASON, REQUEST, *([IDENTIFIERS] if by_identifier else [])]
     known = engine.collect(entries.select(asked).with_columns(pl.col(OUTCOME).cast(pl.String)))
     whole, waiting = known.filter(pl.col(OUTCOME) != WAITING), known.filter(pl.col(OUTCOME) == WAITING)
-    is_settled = bool((whole[OUTCOME] == ACCEPTED).all())
+    is_settled = waiting.is_empty() and bool((whole[OUTCOME] == ACCEPTED).all())
     about_all = whole.filter(pl.col(AUDIENCE).is_null())
     has_own = about_all.height < whole.height
     persons = people.select(pl.row_index().cast(pl.UInt32).alias(PERSON))

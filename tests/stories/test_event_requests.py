@@ -483,3 +483,14 @@ def test_identities_that_are_written_otherwise_stay_due_after_a_failed_run(tmp_p
     receiver.default = Say(200)
     assert lists(shop.send(DAYS[2], person)) == [("DELETE", "23", ["a@x.com"]), ("POST", "23", ["A@x.com"])]
     assert shop.send(DAYS[3], person) == []
+
+
+def test_an_exit_stays_owed_while_the_member_with_its_key_waits(tmp_path: Path, receiver: Receiver) -> None:
+    """M3, V7: who left is told as an exit after all, if the member who has the key now leaves before it was sent."""
+    shop = EventShop(tmp_path, receiver)
+    aggregation = {"configurable": {"max_profiles": 1, "key": ["audience", "status"]}}
+    shop.ads(aggregation=aggregation)
+    assert lists(shop.send(DAYS[0], "a")) == [("POST", "23", ["a@x.com"])]
+    shop.ads(aggregation={"configurable": {"max_profiles": 9, "max_age": "9d", "key": ["audience", "status"]}})
+    assert shop.send(DAYS[1], somebody("c", "a@x.com")) == []
+    assert lists(shop.send(DAYS[2], "d")) == [("DELETE", "23", ["a@x.com"])]
