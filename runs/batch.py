@@ -52,7 +52,7 @@ class Batch:
     @property
     def under_way(self) -> set[str]:
         """The activations whose interrupted run is being finished beside other work."""
-        return self._exports.under_way | (self._messages.resumed if self._messages else set())
+        return self._exports.under_way | (self._messages.under_way if self._messages else set())
 
     def report(
         self,

@@ -29,6 +29,7 @@ class MessageBatch:
         self._indexes: dict[str, int] = {}  # of runs that are being sent: where in ``outcomes``
         self.blocked: set[str] = set()  # activations whose interrupted run can neither go on nor end
         self.resumed: set[str] = set()  # activations whose interrupted run goes on, or went on
+        self.under_way: set[str] = set()  # activations whose interrupted run is being sent
         self.errors_before: dict[str, str] = {}  # by run id: why the run of the slot before failed
         self.replaced: set[str] = set()  # activations whose interrupted run was replaced
 
@@ -51,6 +52,7 @@ class MessageBatch:
             log.info("finishing run %s of %s, left %s", run.run_id, run.key, run.status)
             self._sendings.start(run)
             self.resumed.add(run.key)
+            self.under_way.add(run.key)
             return
         ended = resume.replace(run, self._session, reason)
         self.finished.append(Outcome(ended))
@@ -70,8 +72,8 @@ class MessageBatch:
         return [each for each in sendings if not looks.get(each.key)]
 
     def carry_out(self, sendings: Sequence[Sending]) -> None:
-        """Compare, write down and send, but for activations of which an interrupted run goes on."""
-        able = [each for each in sendings if each.key not in self.resumed]
+        """Compare, write down and send, but for activations of which an interrupted run is being sent."""
+        able = [each for each in sendings if each.key not in self.under_way]
         for number, sending in enumerate(able):
             if sending.key in self.blocked:
                 self._session.warnings.add(f"{sending.key}: an earlier run is not finished; nothing new is started")
@@ -125,5 +127,6 @@ class MessageBatch:
             self.outcomes[self._indexes[sent.run.run_id]] = outcome
             return
         self.finished.append(outcome)
+        self.under_way.discard(sent.run.key)
         if sent.error and sent.run.status == "delivering":
             self.blocked.add(sent.run.key)

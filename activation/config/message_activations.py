@@ -107,7 +107,7 @@ def _build(layers: Layers, receiver: MessageDestination, around: Surroundings) -
         document.report(
             layers.path, "is required, as there are several audiences: a short name", key=(*layers.path, "id")
         )
-    _check_aliases(layers, audiences, message, around)
+    _check_aliases(layers, audiences, message)
     if model is None or name is None or schedule is None or not audiences or message.shapes is None:
         return None
     unset = document.unset_below(*NEEDED_TO_SEND, (*layers.path, *HEADERS))
@@ -186,14 +186,10 @@ def _check_merge_policy(document: Document, found: Mapping[str, MappedAudience],
             document.problems.append(each.location.problem(message))
 
 
-def _check_aliases(
-    layers: Layers, audiences: Sequence[MappedAudience], message: _Message, around: Surroundings
-) -> None:
+def _check_aliases(layers: Layers, audiences: Sequence[MappedAudience], message: _Message) -> None:
     """Check that requests that use aliases have one for each audience, and that no two audiences have one name."""
     needs = _needs_alias(layers, message)
     seen: dict[str, MappedAudience] = {}
-    told = layers.get("unmapped_audiences") != "none" and not message.is_declared
-    mapped = {each.id for each in audiences}
     for each in audiences:
         if needs and each.alias is None:
             missing = f"the audience {each.id!r} needs an alias, as the request uses audience.alias"
@@ -203,9 +199,6 @@ def _check_aliases(
         if first is not each:
             alike = f"the receiver would know {first.id!r} and {each.id!r} by one name, {each.shown!r}"
             layers.document.problems.append(each.location.problem(f"{alike}; give one of them another alias"))
-        elif told and each.alias in around.audiences and each.alias not in mapped:
-            alike = f"the alias {each.alias!r} is the id of another audience, which messages tell by it"
-            layers.document.problems.append(each.location.problem(f"{alike}; choose another alias"))
 
 
 def _needs_alias(layers: Layers, message: _Message) -> bool:

@@ -65,6 +65,14 @@ _FILE_KEYS: dict[str, str] = dict.fromkeys(
     (DestinationModel.model_fields | ActivationModel.model_fields | FileOptions.model_fields).keys(), _OF_FILES
 )
 _OF_HTTP = "is for destinations of kind http"
+_OF_DESTINATION = dict.fromkeys(
+    ("name", "kind", "preset", "url", "auth", "mtls", "allow_insecure", "place", "retries", "timeout", "rate",
+     "marketing_actions"),
+    "is of the whole destination: write it beside activations",
+)  # fmt: skip
+_OF_ACTIVATION = dict.fromkeys(
+    ("audiences", "schedule", "enabled", "on_failed_evaluation"), "is of one activation: write it in activations"
+)
 _OF_ADDRESSES = "is for destinations of files or of kind http"
 
 
@@ -297,6 +305,7 @@ class MessageActivationModel(MessageOptions):
     foreign_keys: ClassVar[Mapping[str, str]] = {
         **_FILE_KEYS,
         **_HTTP_KEYS,
+        **_OF_DESTINATION,
         "audience": "is for destinations of files; write audiences, a list of one or more",
     }
 
@@ -318,6 +327,7 @@ class MessageDestinationModel(MessageOptions):
         **_FILE_KEYS,
         **_HTTP_KEYS,
         **_HTTP_DESTINATION_KEYS,
+        **_OF_ACTIVATION,
         "audience": _OF_FILES,
     }
 

@@ -38,21 +38,26 @@ def profile_object(
     The frame has ``identityMap`` too, and a time of each unmapped audience. ``kept`` are the targets of which people
     have what was sent; ``names`` adds the names of mapped audiences.
     """
-    attributes = _nested((each.column.name, _attribute(each, layout, kept)) for each in layout.fields)
+    joined = (pl.col(status(place)).fill_null(value=False) for place in range(len(told)))
+    leaves = pl.col(IS_WITHDRAWAL) | ~pl.any_horizontal(*joined, pl.lit(value=False))
+    attributes = _nested((each.column.name, _attribute(each, layout, kept, leaves)) for each in layout.fields)
     audiences = _audiences(told, unmapped, names=names)
     identities = Json((pl.col(IDENTITY_MAP),), may_be_null=True)
     members = [*attributes, (SEGMENT_MEMBERSHIP, audiences), (IDENTITY_MAP, identities)]
     return object_of(members).expr
 
 
-def _attribute(of: Field, layout: Layout, kept: Sequence[str]) -> Json:
-    """A mapped value; in a withdrawal what was last sent, where that is known."""
-    newest = json_of(of, layout)
+def _attribute(of: Field, layout: Layout, kept: Sequence[str], leaves: pl.Expr) -> Json:
+    """A mapped value: of a kept target what was last sent, where a message has exits alone (X12).
+
+    Of other targets a withdrawal has nothing (V3).
+    """
+    newest, name = json_of(of, layout), of.column.name
     if of.role == "profile_id":
         return Json((newest,), may_be_null=True)
-    name = of.column.name
-    known = pl.col(sent(name)) if name in kept else pl.lit(None, pl.String)
-    return Json((pl.when(pl.col(IS_WITHDRAWAL)).then(known).otherwise(newest),), may_be_null=True)
+    if name in kept:
+        return Json((pl.when(leaves).then(sent(name)).otherwise(newest),), may_be_null=True)
+    return Json((pl.when(~pl.col(IS_WITHDRAWAL)).then(newest),), may_be_null=True)
 
 
 def json_of(of: Field, layout: Layout) -> pl.Expr:
@@ -98,17 +103,18 @@ def _json(node: _Tree) -> Json:
 def _audiences(told: Sequence[ToldAudience], unmapped: Sequence[str], *, names: bool) -> Json:
     """The told audiences that a message has something of, then unmapped ones that the profile is a member of.
 
-    One that was taken out is unmapped to whomever it does not have to be told of. A name that a mapped audience has
-    means that audience alone.
+    One that was taken out is unmapped to whomever it does not have to be told of. One whose id is the name of a mapped
+    audience is left out: a receiver would take it for that.
     """
     texts = [_told(place, audience, names=names) for place, audience in enumerate(told)]
     mapped = {audience.shown for audience in told if audience.is_mapped}
     taken_out = {audience.shown: place for place, audience in enumerate(told) if not audience.is_mapped}
     for place, audience in enumerate(unmapped):
+        if audience in mapped:
+            continue
         entry = _entry(audience, pl.col(unmapped_time(place)), quoted(REALIZED), "")
-        if audience in taken_out:
-            entry = pl.when(pl.col(status(taken_out[audience])).is_null()).then(entry)
-        texts += [] if audience in mapped else [entry]
+        is_told = pl.col(status(taken_out[audience])).is_not_null() if audience in taken_out else pl.lit(value=False)
+        texts.append(pl.when(~is_told).then(entry))
     return enclosed(f'{{"{UPS}":{{', texts, "}}", empty_is_null=True)
 
 

@@ -285,7 +285,7 @@ class Run:
     messages: int | None = None  # entries that were sent (V11)
     requests: int | None = None
     by_trigger: dict[str, int] | None = None  # profiles by the first of consent, membership, identity, attributes
-    resent: int | None = None  # profiles that may have been sent twice, under one key and with the same bytes (V8)
+    resent: int | None = None  # profiles that may have been told twice, after a kill or a run without answers (V8)
     compared: int | None = None  # the number of the run's comparison, from 1: a kill may ask for a fresh one (V8)
     outbox: dict[str, Any] | None = None  # the files of the outbox with sizes and checksums; None once it is removed
     answers: dict[str, int] | None = None  # requests by how they were answered (V10)

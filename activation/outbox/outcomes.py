@@ -24,9 +24,14 @@ class Outcomes:
     error: str | None  # why the run failed; None when every entry was accepted or refused
     messages: int  # entries that were sent, those that may have been included
     requests: int  # requests that were sent, halves included, each once
-    resent: int  # profiles whose request may have been sent before a kill, and was sent again (V8)
+    repeated: frozenset[int]  # persons whose request may have been sent before a kill, and was sent again (V8)
     refused_count: int  # entries that receivers refused without saying which: they count as accepted (V10)
     answers: Mapping[str, int]  # requests by the meaning of their last answer; ``none`` where there was none
+
+    @property
+    def resent(self) -> int:
+        """How many profiles are ``repeated``."""
+        return len(self.repeated)
 
 
 @dataclass(frozen=True)

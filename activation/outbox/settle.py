@@ -70,7 +70,7 @@ def outcomes_of(course: Course) -> Outcomes:
         error=course.error,
         messages=messages,
         requests=requests,
-        resent=len(course.resent),
+        repeated=frozenset(course.resent),
         refused_count=course.refused_count,
         answers=answers,
     )

@@ -175,7 +175,7 @@ def _everybody_decided(inputs: Inputs) -> tuple[Iterable[pl.DataFrame], dict[str
     sides, situation = inputs.sides, inputs.situation
     wanted = [member(i) for i in situation.mapped]
     wanted += [name(i) for i in situation.places for name in (status, maybe_status)]
-    everyone = sides.pick(masked([sides.columns[name] for name in wanted if name in sides.columns]))
+    everyone = sides.pick(masked((sides.columns[name] for name in wanted if name in sides.columns), sides.length))
     looked = looked_at(everyone, inputs.layout, inputs.reasons, inputs.values, situation.mapped)
     names = [sent(name) for name in inputs.kept] + ([MAYBE_SENT] if inputs.kept else [])
     if inputs.layout.identity:

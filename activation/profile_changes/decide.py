@@ -148,9 +148,10 @@ def _trigger(situation: Situation) -> pl.Expr:
 
 def _is_owed(situation: Situation) -> pl.Expr:
     """Whether a message is still to be sent, though nothing may have changed since (V2, V10, P11)."""
-    was_refused = pl.col(TRIES).fill_null(0) > 0  # the row says what has changed, if membership is a trigger
+    # The row says what has changed, if membership is a trigger, and not one of several identifiers was refused (M5).
+    was_refused = pl.col(TRIES).fill_null(0) > 0
     joined = (pl.col(OWED) == "membership") & pl.lit("membership" not in situation.triggers)
-    return pl.col(OWED).is_not_null() & ~pl.col(IS_UNCERTAIN) & (~was_refused | joined)
+    return pl.col(OWED).is_not_null() & ~pl.col(IS_UNCERTAIN) & (~was_refused | joined | _true(HELD_DIFFERS))
 
 
 def _left_out(situation: Situation) -> pl.Expr:

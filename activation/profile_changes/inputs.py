@@ -140,7 +140,7 @@ def _regrouped(rows: RowsBefore, session: Session) -> Regrouped | None:
         return None
     held = [rows.slim[kind(i)] for i in range(len(rows.told)) for kind in (status, maybe_status)]
     numbers = session.opened.roster.numbers.gather(rows.slim[ROW])
-    delivered = by_number(masked(held), numbers, session.opened.numbering.length)
+    delivered = by_number(masked(held, rows.slim.height), numbers, session.opened.numbering.length)
     return regrouped(session.lineage, rows.baseline.policy, rows.baseline.build, delivered, session.opened.roster)
 
 
@@ -172,7 +172,7 @@ def _with_digests(
     names += [kind(i) for i in range(sides.places) for kind in (status, maybe_status)]
     concerned = [sides.columns[name] for name in names if name in sides.columns]
     if fields and concerned:
-        numbers = (masked(concerned) & roster.present_numbers).arg_true()
+        numbers = (masked(concerned, sides.length) & roster.present_numbers).arg_true()
         rows = pl.DataFrame([sides.columns[ROW].gather(numbers)]).sort(ROW)
         read = engine.collect(values.of(rows, [*fields.values()]), rows.height)
         there = roster.numbers.gather(rows[ROW])

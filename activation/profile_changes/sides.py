@@ -1,6 +1,6 @@
 """Members and delivered rows side by side, by profile number: what decides whom a run of messages tells (V3)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -140,9 +140,9 @@ def lengthened(columns: Mapping[str, pl.Series], roster: Roster) -> dict[str, pl
     return {ROW: rows.alias(ROW)} | {name: to_length(each, len(rows)).alias(name) for name, each in columns.items()}
 
 
-def masked(columns: Sequence[pl.Series]) -> pl.Series:
-    """Whether any of these Booleans is true, by number."""
-    found = columns[0].fill_null(value=False)
-    for each in columns[1:]:
+def masked(columns: Iterable[pl.Series], length: int) -> pl.Series:
+    """Whether any of these Booleans is true, by number; false for all where there is none."""
+    found = pl.Series([False]).new_from_index(0, length)
+    for each in columns:
         found |= each.fill_null(value=False)
     return found

@@ -44,7 +44,7 @@ def settle(outbox: Outbox, outcomes: Outcomes, session: Session) -> tuple[Run, E
         finished_at=session.clock(),
         messages=outcomes.messages,
         requests=outcomes.requests,
-        resent=outcomes.resent,
+        resent=after.resent,
         answers=dict(outcomes.answers),
         rejects=_write_rejects(run, after, session),
         decision=_write_decision(outbox, outcomes, session),
@@ -76,6 +76,7 @@ def _rows_after(outbox: Outbox, outcomes: Outcomes, kept: Kept, session: Session
         made=kept.made,
         people=outbox.people,
         entries=_all_entries(outcomes.entries, kept, session),
+        repeated=outcomes.repeated,
         counts=kept.counts,
         excluded=engine.collect(session.state.read(kept.excluded)) if kept.excluded else _NOBODY,
     )

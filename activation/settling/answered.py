@@ -26,6 +26,7 @@ IS_UNCERTAIN = "is_uncertain"  # an entry may have been sent, and no answer sett
 IS_REFUSED = "is_refused"  # an entry was
 IS_REFUSED_EXIT = "is_refused_exit"  # an entry with an exit was refused
 IS_UNSENT = "is_unsent"  # no entry was sent
+IS_PARTIAL = "is_partial"  # of the identifiers that an audience is to be told of as members some were accepted, not all
 IS_SETTLED = "is_settled"  # all entries of the run were accepted: so were those of members who share an identifier
 IS_NEW = "is_new"  # a realized entry was accepted, or may have been
 WAITS = "waits"  # a realized entry waits for others (V7)
@@ -67,6 +68,11 @@ def maybe_taken(place: int) -> str:
     return f"maybe_taken:{place}"
 
 
+def _partly(place: int) -> str:
+    """The column for whether some identifiers were told as realized, and others are still to be told."""
+    return f"partly:{place}"
+
+
 def given_up(place: int) -> str:
     """The column with identifiers that were told as exited."""
     return f"given_up:{place}"
@@ -103,8 +109,11 @@ def answered(people: pl.DataFrame, entries: pl.LazyFrame, places: int, *, by_ide
             own = whole.filter(pl.col(AUDIENCE).is_null() | (pl.col(AUDIENCE) == i))
             counted = _counted(own, persons, by_identifier=by_identifier)
         columns.append(_of_place(people, counted, i, is_settled=is_settled, by_identifier=by_identifier))
+        columns.append(_partly_told(counted, waiting, i, by_identifier=by_identifier))
     found = pl.concat(columns, how="horizontal")
-    return _with_waiting(found, waiting, persons, is_settled=is_settled)
+    partly = [_partly(i) for i in range(places)]
+    is_partial = pl.any_horizontal(*partly, pl.lit(value=False)).alias(IS_PARTIAL)
+    return _with_waiting(found.with_columns(is_partial).drop(partly), waiting, persons, is_settled=is_settled)
 
 
 def _counted(entries: pl.DataFrame, persons: pl.DataFrame, *, by_identifier: bool) -> pl.DataFrame:
@@ -156,6 +165,15 @@ def _of_place(
         (all_accepted | is_dropped).alias(is_whole(place)),
         *lists,
     )
+
+
+def _partly_told(counted: pl.DataFrame, waiting: pl.DataFrame, place: int, *, by_identifier: bool) -> pl.DataFrame:
+    """Whether an audience was told of some identifiers of each person, and not of all."""
+    theirs = waiting.filter(pl.col(AUDIENCE).is_null() | (pl.col(AUDIENCE) == place))
+    waits = pl.col(PERSON).is_in(theirs[PERSON].unique().implode())
+    accepted = pl.col("realized_accepted")
+    is_partial = (accepted > 0) & ((accepted < pl.col("realized")) | waits) & pl.lit(by_identifier)
+    return counted.select(is_partial.alias(_partly(place)))
 
 
 _LISTS = {"taken": taken, "maybe_taken": maybe_taken, "given_up": given_up}

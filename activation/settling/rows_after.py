@@ -4,6 +4,7 @@ Each accepted entry moves the audiences that it is about. Digests of values move
 accepted. A row in which nothing is held, and nothing is owed, goes.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,6 +75,7 @@ class RowsAfter:
     rejects: (
         pl.DataFrame
     )  # profile_id, reason, tries (UInt16): those excluded before, the refused and the waiting, by id
+    resent: int  # profiles that may have been told twice: of this run, or as an earlier one got no answer (V2, V8)
     refused: int  # profiles
     refused_exits: int  # profiles with an exit that was refused: the run fails (V10)
 
@@ -88,13 +90,14 @@ def write_rows(
     entries: pl.LazyFrame,
     counts: Counts,
     excluded: pl.DataFrame,
+    repeated: Collection[int] = (),
 ) -> RowsAfter:
     """Write the rows that outcomes leave as a file of the state.
 
     ``before`` is a file of rows, with the record of what its columns mean: that of ``Changes.before``, or, where
     ``Changes.moved`` gives rows, a file that ``write_moved`` made, with ``Changes.made``. None: nobody was delivered.
     ``people`` and ``entries`` are the frames of the outbox; entries have their outcomes (``outbox.outcomes``).
-    ``counts`` and ``excluded`` are those of ``Changes``.
+    ``counts`` and ``excluded`` are those of ``Changes``, ``repeated`` is of ``outbox.outcomes.Outcomes``.
     """
     told = engine.collect(people.drop(IDS_SENT, ROW, strict=False))
     by_identifier = held(0) in told.columns
@@ -123,9 +126,23 @@ def write_rows(
         made | {AUDIENCES: audiences},
         found.counts,
         found.rejects,
+        resent=len(_told_twice(told, answers, theirs, made).union(repeated)),
         refused=int(answers[of.IS_REFUSED].sum()),
         refused_exits=int(answers[of.IS_REFUSED_EXIT].sum()),
     )
+
+
+def _told_twice(told: pl.DataFrame, answers: pl.DataFrame, rows: pl.DataFrame, made: Made) -> set[int]:
+    """The places in ``told`` of those whom an earlier run may have told, without an answer, and who were sent again."""
+    places = range(len(made[AUDIENCES]))
+    maybe = [
+        pl.col(maybe_status(i)).is_not_null() | (pl.col(maybe_held(i)).list.len().fill_null(0) > 0) for i in places
+    ]
+    unsure = rows.lazy().filter(pl.any_horizontal(*maybe, pl.lit(value=False))).select(PROFILE_ID)
+    was_sent = pl.col(of.HAS_ENTRIES) & ~pl.col(of.IS_UNSENT) & ~pl.col(of.WAITS)
+    people = pl.concat([told.select(PROFILE_ID), answers], how="horizontal").lazy().with_row_index("person")
+    again = people.filter(was_sent).join(unsure, on=PROFILE_ID, how="semi").select("person")
+    return set(engine.collect(again, told.height)["person"])
 
 
 def write_moved(state: State, file: str, moved: pl.LazyFrame, made: Made) -> StoredFile:
@@ -261,7 +278,8 @@ def _of_values(made: Made) -> dict[str, pl.Expr]:
 def _of_answer() -> dict[str, pl.Expr]:
     """What is still to be sent, and what was refused (V10)."""
     is_accepted, is_refused = pl.col(of.IS_ACCEPTED), pl.col(of.IS_REFUSED)
-    owed = pl.when(is_refused | pl.col(of.IS_UNCERTAIN)).then(TRIGGER).when(~is_accepted).then(_then(OWED))
+    is_due = is_refused | pl.col(of.IS_UNCERTAIN) | pl.col(of.IS_PARTIAL)
+    owed = pl.when(is_due).then(TRIGGER).when(~is_accepted).then(_then(OWED))
     tries = pl.when(is_refused).then(_then(TRIES).fill_null(0) + 1).when(~is_accepted).then(_then(TRIES))
     reason = pl.lit(REFUSED) + pl.col(REASON)
     return {

@@ -656,7 +656,7 @@ JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
     "runs show": ("muster runs show 20261121T030000Z --json", {*RUN, *RUN_SHOWN}),
     "runs rejects": (
         "muster runs rejects 20261121T030000Z --json",
-        set(table(JSON, "`muster runs rejects RUN --json`")),
+        set(table(JSON, "`muster runs rejects RUN --json`")) - {"tries"},
     ),
     "replay": ("muster replay 20261121T030000Z --to replayed --json", set(table(JSON, "`muster replay RUN --json`"))),
     "redeliver": ("muster redeliver 20261121T030000Z --json", set(table(JSON, "`muster redeliver RUN --json`"))),

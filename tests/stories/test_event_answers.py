@@ -250,9 +250,11 @@ def test_what_was_not_answered_counts_as_sent(answer: Say, tmp_path: Path, recei
     receiver.default = answer
     shop.send(DAYS[0], "a", "b", code=1)
     receiver.default = Say(200)
-    told = objects(shop.send(DAYS[1], somebody("a", vip=False), "b"))
-    assert {name: statuses(each)["vips"] for name, each in told.items()} == {"a": "exited", "b": "realized"}
-    assert shop.send(DAYS[2], somebody("a", vip=False), "b") == []
+    told = objects(shop.send(DAYS[1], somebody("a", vip=False), "b", "c"))
+    changes = {name: statuses(each)["vips"] for name, each in told.items()}
+    assert changes == {"a": "exited", "b": "realized", "c": "realized"}
+    assert shop.done["resent"] == 2, "a and b may have been told twice"
+    assert shop.send(DAYS[2], somebody("a", vip=False), "b", "c") == []
 
 
 def test_an_exit_that_may_have_been_sent_is_sent_again(tmp_path: Path, receiver: Receiver) -> None:
@@ -354,6 +356,15 @@ def test_after_a_kill_the_run_goes_on(tmp_path: Path, receiver: Receiver) -> Non
     assert not [name for name in shop.tree(".muster") if "/outbox/" in name]
 
 
+def test_what_was_asked_for_follows_the_run_that_goes_on(tmp_path: Path, receiver: Receiver) -> None:
+    """S6, V11: `resync` finishes the run of a killed command first, and then sends every member."""
+    shop, before = killed_shop(tmp_path, receiver, after=1, people=3)
+    told = names(shop.again(f"{DAYS[0]}T06:00Z", command=("resync", "crm/a")))
+    assert (told[:2], told[2:]) == (["p1", "p2"], ["p0", "p1", "p2"])
+    assert names(before) == ["p0", "p1"]
+    assert [(run["trigger"], run["exported"]) for run in shop.runs()] == [("scheduled", 3), ("on_demand", 3)]
+
+
 def test_after_a_kill_and_a_change_nothing_of_the_outbox_is_sent(tmp_path: Path, receiver: Receiver) -> None:
     """V8: if evaluation or snapshot changed, never-sent are dropped, possibly-sent are uncertain, the run ends as
     failed (`replaced`), and a fresh comparison covers both.
@@ -369,6 +380,7 @@ def test_after_a_kill_and_a_change_nothing_of_the_outbox_is_sent(tmp_path: Path,
     assert {name for name in told if statuses(told[name])["vips"] == "exited"} <= {"p5"} & set(names(before))
     assert {f"p{number}" for number in range(5)} <= set(told)
     assert all(each["contact"]["email"] == "newer" for each in told.values())
+    assert shop.runs()[-1]["resent"] == len(unsure)
     statuses_of_runs = [(run["status"], run["error"]) for run in shop.runs()]
     assert [status for status, _ in statuses_of_runs] == ["failed", "succeeded"]
     assert "replaced" in str(statuses_of_runs[0][1])

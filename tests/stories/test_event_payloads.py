@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from support.event_shop import EMAIL, ID, EventShop, names, objects, somebody, statuses
+from support.event_shop import DAYS, EMAIL, ID, EventShop, names, objects, somebody, statuses
 from support.receiver import Receiver
 from support.shop import identities
 

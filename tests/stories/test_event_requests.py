@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support.event_shop import DAYS, EMAIL, ID, EventShop, lists, names, somebody
-from support.receiver import Receiver
+from support.receiver import Receiver, Say
 from support.shop import identities
 
 
@@ -259,6 +259,16 @@ def test_nobody_exits_whom_another_member_holds(tmp_path: Path, receiver: Receiv
     assert not [each for each in sent if each[0] == "DELETE" and "one@x.com" in each[2]]
 
 
+def test_before_the_first_evaluation_nobody_is_sent(tmp_path: Path, receiver: Receiver) -> None:
+    """V1: audiences that were not evaluated yet are empty, with a warning, also where requests are keyed."""
+    shop = EventShop(tmp_path, receiver)
+    shop.ads()
+    shop.people("a")
+    assert shop.again(f"{DAYS[0]}T05:00Z") == []
+    assert "was not evaluated" in str(shop.last.json["warnings"])
+    assert lists(shop.send(DAYS[1], "a")) == [("POST", "23", ["a@x.com"])]
+
+
 def test_all_exits_are_answered_before_anybody_is_added(tmp_path: Path, receiver: Receiver) -> None:
     """V9: where requests are keyed by identifier all exits are answered before the first realized message goes out."""
     shop = EventShop(tmp_path, receiver)
@@ -434,3 +444,28 @@ def test_a_message_that_tells_an_exit_never_waits(tmp_path: Path, receiver: Rece
     assert shop.send(DAYS[0], "a") == []
     assert names(shop.again(f"{DAYS[1]}T11:00Z")) == ["a"]
     assert names(shop.send(DAYS[2], somebody("a", vip=False), "b")) == ["a"]
+
+
+def test_an_identity_that_waited_is_sent_though_only_membership_triggers(tmp_path: Path, receiver: Receiver) -> None:
+    """V3, V7: of a member with two identities one was in a full request; the other waits until it is due."""
+    shop = EventShop(tmp_path, receiver)
+    aggregation = {"configurable": {"max_profiles": 2, "max_age": "2d", "key": ["audience", "status"]}}
+    shop.ads(triggers=["membership"], aggregation=aggregation)
+    people = (somebody("a"), somebody("b", "b1@x.com", "b2@x.com"))
+    assert lists(shop.send(DAYS[0], *people)) == [("POST", "23", ["a@x.com", "b1@x.com"])]
+    told = [name for day in DAYS[1:4] for _, _, found in lists(shop.send(day, *people)) for name in found]
+    assert "b2@x.com" in told
+    assert shop.send(DAYS[4], *people) == []
+
+
+@pytest.mark.parametrize("status", [400, 429])
+def test_an_identity_that_was_not_accepted_stays_due(status: int, tmp_path: Path, receiver: Receiver) -> None:
+    """V2, V3, V10: one identity of a member was accepted, the other refused, or never sent; it is offered again."""
+    shop = EventShop(tmp_path, receiver)
+    shop.ads(triggers=["membership"], limit=1, in_flight=1)
+    receiver.rule = lambda request: Say(status) if "b2@x.com" in request.json["users"] else None
+    people = (somebody("a"), somebody("b", "b1@x.com", "b2@x.com"))
+    shop.send(DAYS[0], *people, code=0 if status == 400 else 1)
+    receiver.rule = None
+    assert ("POST", "23", ["b2@x.com"]) in lists(shop.send(DAYS[1], *people))
+    assert shop.send(DAYS[2], *people) == []

@@ -357,6 +357,9 @@ MISTAKES = [
         "audiences: [loyal]|audience: loyal",
         "4: activations[0].audience: is for destinations of files; write audiences",
     ),
+    # keys of a whole destination, and of one of its activations
+    (EVENTS, "{audiences|{retries: 2, audiences", "4: activations[0].retries: is of the whole destination"),
+    (EVENTS, "@enabled: false", "5: enabled: is of one activation"),
     (STREAM, "@method: POST", "6: method: is for destinations of kind http"),
     (STREAM, "@request: {a: =EMAIL}", "6: request: is for destinations of kind http"),
     (STREAM, "@url: https://a.example.com", "6: url: is for destinations of files or of kind http"),
@@ -445,11 +448,6 @@ MISTAKES = [
     (EVENTS, "[loyal]|[]", "4: activations[0].audiences: is empty"),
     (EVENTS, "[loyal]|[loyal, loyal], id: a", "4: activations[0].audiences[1]: 'loyal' is in the list twice"),
     (EVENTS, "audiences: [loyal]|id: a", "4: activations[0].audiences: is required"),
-    (
-        EVENTS,
-        "[loyal]|[{audience: loyal, alias: city-dallas}]",
-        "4: activations[0].audiences[0]: the alias 'city-dallas' is the id of another audience",
-    ),
     (
         REQUEST,
         '"2"|"1"',

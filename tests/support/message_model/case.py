@@ -125,9 +125,11 @@ class Case:
             # An uncertain profile is always sent again, but taken-out audiences never; who was refused is offered
             # again, also where a resync alone had a reason.
             resent = self.remapped and self.setup.resends  # whether `triggers` can keep that back is left open
+            # Consent cannot be judged of who is gone (G5): whether it exits taken-out audiences is left open.
+            unjudged = bool(self.setup.policies) and profile not in self.snapshot.people
             if (
                 message is None
-                and (row.maybe or row.tries or resent)
+                and (row.maybe or row.tries or resent or unjudged)
                 and (unasked := self._message(profile, row, asked=True))
             ):
                 found.append((row, unasked))
@@ -147,9 +149,9 @@ class Case:
         gone_forgotten = gone and self.is_forgotten(profile)
         if gone or withdrawn:
             told = row.holds & set(self.setup.places) or withdrawn or gone_forgotten or asked
-            trigger = frozenset(
-                {"membership", "consent"} if gone_forgotten else {"consent" if withdrawn else "membership"}
-            )
+            unjudged = gone and (self.is_forgotten(profile) or bool(self.setup.policies))
+            consent = {"consent"} if withdrawn or unjudged else set()
+            trigger = frozenset(consent | ({"membership"} if gone else set()))
             return self._withdrawal(profile, row, trigger) if row.holds and told else None
         return self._change(profile, row, asked=asked)
 
