@@ -377,17 +377,9 @@ MISTAKES = [
         EVENTS,
         "audiences: [loyal]|audiences: [loyal], schedule: each-run",
         (
-<<<<<<< HEAD
             "4: activations[0].schedule: 'each-run' is not a schedule; expected one such as {at: \"05:00\"}, "
             "{every: 3h}, "
             "{cron: \"0 6 1 * *\"}, after_evaluation or on_demand; did you mean 'each_run'?"
-||||||| 04e8371
-            "4: activations[0].schedule: 'each-run' is not a schedule; expected one such as {at: \"05:00\"}, {every: 3h}, "
-            "{cron: \"0 6 1 * *\"}, after_evaluation or on_demand; did you mean 'each_run'?"
-=======
-            "4: activations[0].schedule: 'each-run' is not a schedule; expected one such as {at: \"05:00\"}, "
-            "{every: 3h}, {cron: \"0 6 1 * *\"}, after_evaluation or on_demand; did you mean 'each_run'?"
->>>>>>> w-n
         ),
     ),
     # urls and credentials
