@@ -30,6 +30,11 @@ def started(folder: str, at: str, sample: "Sample") -> None:
         f"muster -C {folder} validate --at {at}": "is everything in order?",
         **({f"muster -C {folder} sources list --at {at}": "what do the sources give?"} if sample == "loyalty" else {}),
         f"muster -C {folder} plan --at {at}": "what would a run do?",
+        **(
+            {"python -m muster.sample_data.receiver": "the receiver, in another terminal"}
+            if sample == "magazine"
+            else {}
+        ),
         f"muster -C {folder} run --at {at}": "do it (cron calls this without --at)",
         f"muster -C {folder} audiences list": "who is in each audience?",
     }

@@ -1,7 +1,9 @@
 """Event destinations in YAML: what they mean, and how every mistake in them is said (V1 to V7, V10 to V13)."""
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import reduce
 from pathlib import Path
@@ -96,7 +98,14 @@ def test_a_platform_declared(tmp_path: Path) -> None:
     assert activation.identities == ("Email",)
     assert activation.mapping[0].transform == ("trim", "lower", "sha256")
     assert activation.aggregation == Aggregation("configurable", 10_000, key=("audience", "status"))
-    assert activation.answers == Answers((200,), result=Result(refused_count="num_invalid_entries"))
+    answers = replace(activation.answers, throttled=(), fatal=())
+    assert answers == Answers((200,), result=Result(refused_count="num_invalid_entries"))
+    throttled, fatal = (
+        re.compile(each.body or "") for each in (*activation.answers.throttled, *activation.answers.fatal)
+    )
+    assert throttled.search('{"error":{"code":80003}}')
+    assert not throttled.search('{"error":{"code":100}}')
+    assert fatal.search('{"error": {"code": 190}}')
     assert activation.url == "https://graph.facebook.com/v25.0/{audience.alias}/users"
 
 
@@ -368,7 +377,8 @@ MISTAKES = [
         EVENTS,
         "audiences: [loyal]|audiences: [loyal], schedule: each-run",
         (
-            "4: activations[0].schedule: 'each-run' is not a schedule; expected one such as {at: \"05:00\"}, {every: 3h}, "
+            "4: activations[0].schedule: 'each-run' is not a schedule; expected one such as {at: \"05:00\"}, "
+            "{every: 3h}, "
             "{cron: \"0 6 1 * *\"}, after_evaluation or on_demand; did you mean 'each_run'?"
         ),
     ),
