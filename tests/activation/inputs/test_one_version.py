@@ -12,7 +12,7 @@ from unittest import mock
 
 import polars as pl
 import pytest
-from support.shop import Result, Shop
+from support.shop import Result, Shop, invoke, process
 
 from muster.activation.errors import DataError
 from muster.activation.evaluation import evaluate
@@ -274,7 +274,10 @@ def test_no_file_has_rows_of_two_versions(tmp_path: Path, parts: int, *, in_plac
         try:
             assert writer.stdout
             assert writer.stdout.readline()
-            codes = [shop.muster("run", "--at", f"2026-11-20T{hour:02}:30Z").code for hour in range(6, 12)]
+            times = [f"2026-11-20T{hour:02}:30Z" for hour in range(6, 9 if in_place else 12)]
+            # A file that shrinks while it is mapped can end the process that reads it: that must not be this one.
+            call = process if in_place else invoke
+            codes = [call("-C", str(tmp_path), "run", "--at", time).code for time in times]
         finally:
             writer.kill()
     if not in_place:
