@@ -1,4 +1,4 @@
-"""`muster export`: full files on demand."""
+"""`muster export`: full files on demand; a message about every member for event destinations."""
 
 from typing import Annotated
 
@@ -23,7 +23,10 @@ def export(
     jobs: Jobs = None,
     json: AsJson = False,
 ) -> None:
-    """Export full files of the newest evaluation now. Schedules and baselines do not change."""
+    """Export full files of the newest evaluation now. Schedules and baselines do not change.
+
+    For event destinations it does what `muster resync` does.
+    """
     from muster import runs
 
     def act(workspace: runs.OpenWorkspace) -> runs.Report:

@@ -26,7 +26,7 @@ _STATUS = re.compile(r"Status code: ([0-9]{3})")
 
 
 def opening_failed(error: Exception, *, has_login_failed: bool = False) -> Answer:
-    """What it means that no link could be opened: nothing was sent."""
+    """The answer to a request for which no link to the hub could be opened: nothing was sent."""
     if has_login_failed:
         return _fatal(NO_LOGIN)
     if "CERTIFICATE_VERIFY" in str(error).upper():
@@ -49,7 +49,7 @@ def opening_failed(error: Exception, *, has_login_failed: bool = False) -> Answe
 
 
 def sending_failed(error: Exception) -> Answer:
-    """What it means that a batch was sent and not accepted: perhaps it lies in the hub, unless the service says no."""
+    """The answer to a batch that was sent and not accepted: perhaps the hub has it, unless the service says no."""
     condition = _condition(error)
     if condition in _THROTTLED:
         return Answer("throttled", condition)

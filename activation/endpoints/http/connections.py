@@ -96,17 +96,8 @@ class _Plain(HTTPConnection):
         self.opened.add(self)
 
 
-class _Secure(HTTPSConnection):
+class _Secure(_Plain, HTTPSConnection):
     """A connection with TLS that says apart whether it could not be made."""
-
-    opened = _Opened()
-
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except Exception as error:
-            raise UnconnectedError from error
-        self.opened.add(self)
 
 
 class Connections:
