@@ -4,8 +4,6 @@ The threads read outboxes, send, and write logs of answers; the thread that call
 """
 
 import queue
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -21,9 +19,9 @@ from muster.activation.outbox.send import send_outbox
 from muster.activation.sending.begin import opened_endpoint
 from muster.activation.sending.settle import settle
 from muster.activation.session import Session
+from muster.activation.system.lanes import Lanes
 
 log = logger("muster.send")
-_POLL_SECONDS = 0.1  # after which a waiting thread lets signals in
 _POLLS_TO_TELL = 10
 _GRACE_SECONDS = 3.0
 
@@ -51,24 +49,20 @@ class Sendings:
     session: Session
     jobs: int = JOBS
     show: Callable[[str], None] | None = None  # takes a line about each answer that accepts nothing (V12)
-    _waiting: dict[str, deque[_Under]] = field(default_factory=dict)  # by destination, while a thread sends there
-    _changing: threading.Lock = field(default_factory=threading.Lock)  # held while ``_waiting`` is read or changed
-    _done: "queue.SimpleQueue[tuple[_Under, Outcomes | BaseException]]" = field(default_factory=queue.SimpleQueue)
     _open: dict[str, _Under] = field(default_factory=dict)  # by run id
     _told: dict[str, Progress] = field(default_factory=dict)  # by run id
     _starts: dict[str, Starts] = field(default_factory=dict)  # by destination: the last tries there, for the rate
     _polls: int = 0
-    _threads: list[threading.Thread] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._slots = threading.Semaphore(self.jobs)
+        self._lanes = Lanes(self._send, self.jobs)
 
     def stop(self) -> None:
         """Send nothing more: the command ends, or is asked to stop. Threads have a few seconds for their answers."""
         for each in list(self._open.values()):
             each.endpoint.stop()
-        for thread in self._threads if self._open else ():
-            thread.join(_GRACE_SECONDS)
+        if self._open:
+            self._lanes.join(_GRACE_SECONDS)
 
     def start(self, run: Run, *, is_fresh: bool = False) -> None:
         """Send a run that is committed as ``delivering``, after the waiting runs of its destination.
@@ -82,30 +76,9 @@ class Sendings:
         outbox = open_outbox(self.session.state, run, is_fresh=is_fresh)
         under = _Under(outbox, opened_endpoint(activation, self.session))
         self._open[run.run_id] = under
-        with self._changing:
-            is_new = run.destination not in self._waiting
-            self._waiting.setdefault(run.destination, deque()).append(under)
-        if is_new:
-            # A daemon: a command that is asked to stop does not wait for an answer from another machine.
-            name = f"muster-{run.destination}"
-            thread = threading.Thread(target=self._send_all, args=(run.destination,), name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        self._lanes.add(run.destination, under)
 
-    def _send_all(self, destination: str) -> None:
-        """The work of a destination's thread, which ends when no run of the destination waits."""
-        while under := self._next(destination):
-            with self._slots:
-                self._done.put((under, self._send(under)))
-
-    def _next(self, destination: str) -> _Under | None:
-        with self._changing:
-            if self._waiting[destination]:
-                return self._waiting[destination].popleft()
-            del self._waiting[destination]
-            return None
-
-    def _send(self, under: _Under) -> Outcomes | BaseException:
+    def _send(self, under: _Under) -> Outcomes:
         run = under.outbox.run
         workspace = self.session.workspace
         activation, destination = workspace.message_activation(run.key), workspace.message_destinations[run.destination]
@@ -115,19 +88,16 @@ class Sendings:
         def tell(progress: Progress) -> None:
             self._told[run.run_id] = progress
 
-        try:
-            pace = Pace(activation.in_flight, destination.retries, destination.rate)
-            # One thread sends to a destination at a time.
-            starts = self._starts.setdefault(run.destination, Starts(destination.rate))
-            return send_outbox(under.outbox, under.endpoint, pace, progress=tell, show=self.show, starts=starts)
-        except BaseException as error:  # noqa: BLE001  # raised again by the thread that takes the results
-            return error
+        pace = Pace(activation.in_flight, destination.retries, destination.rate)
+        # One thread sends to a destination at a time.
+        starts = self._starts.setdefault(run.destination, Starts(destination.rate))
+        return send_outbox(under.outbox, under.endpoint, pace, progress=tell, show=self.show, starts=starts)
 
     def settled(self, *, wait: bool) -> Iterator[Sent]:
         """The runs whose sending ended since the last call, recorded; with ``wait``, all runs that were started."""
         while self._open:
             try:
-                under, outcomes = self._done.get(timeout=_POLL_SECONDS) if wait else self._done.get_nowait()
+                under, outcomes = self._lanes.ended(wait=wait)
             except queue.Empty:
                 self._tell()
                 if wait:
